@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The executor: schedule, events, findings.
+ *
+ * Property: see exec.h. Each op runs on its CPU's task (a fiber); an event fires before the step its anchor
+ * names; a parked task goes on when its CPU has its next op, when somebody needs its lock, or at the end.
+ */
+#include "exec_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct exec ex;
+struct exec_stats exec_stats;
+static uint8_t feature_sink[EXEC_NFEATURES];
+uint8_t *exec_features = feature_sink;
+
+/* --- findings */
+
+void ex_finding(const char *cls, const char *op, const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ex.stop)
+		return;
+	ex.stop = true;
+	snprintf(ex.out->sig, sizeof(ex.out->sig), "%s/%s/%s", cls, op, what);
+	va_start(ap, fmt);
+	vsnprintf(ex.out->detail, sizeof(ex.out->detail), fmt, ap);
+	va_end(ap);
+	ex.out->op = ex.cur ? ex.cur->op.rec : ex.p->n;
+	ex.out->step = hw.step;
+	if (ex.log)
+		fprintf(ex.log, ">>> %s: %s\n", ex.out->sig, ex.out->detail);
+}
+
+static void put_val(char *buf, size_t cap, const struct ref_val *v)
+{
+	if (v->kind == REF_NONE)
+		snprintf(buf, cap, "none");
+	else if (v->kind == REF_PAYLOAD)
+		snprintf(buf, cap, "payload %#llx", (unsigned long long)v->pfn);
+	else
+		snprintf(buf, cap, "pfn %#llx %s%s%s", (unsigned long long)v->pfn, v->write ? "rw" : "ro",
+			 v->exec ? " x" : "", v->special ? " special" : "");
+}
+
+void ex_verdict(const struct ref_verdict *v)
+{
+	const struct ref_version *now;
+	char want[64];
+
+	if (!v->cls || ex.stop)
+		return;
+	now = ref_now(&ex.mm, v->page);
+	put_val(want, sizeof(want), &now->val);
+	ex_finding(v->cls, op_descs[v->debtor].name, v->what,
+		   "page %u.%u: the specification has %s, dirty %s, young %s", v->page / ex.cont, v->page % ex.cont,
+		   want,
+		   now->dirty.must  ? "must"
+		   : now->dirty.may ? "may"
+				    : "no",
+		   now->young.must  ? "must"
+		   : now->young.may ? "may"
+				    : "no");
+}
+
+static const struct {
+	const char *cls;
+	bool warn;
+} finding_class[HW_NFINDING] = {
+	[HW_F_BBM_OA] = {"bbm", false},
+	[HW_F_BBM_CONT] = {"bbm", false},
+	[HW_F_OUTSIDE] = {"lifetime", false},
+	[HW_F_FREED_STORE] = {"lifetime", false},
+	[HW_F_FREED_WALK] = {"lifetime", false},
+	[HW_F_POISON_WALK] = {"lifetime", false},
+	[HW_F_FREE_REACHABLE] = {"lifetime", false},
+	[HW_F_DOUBLE_FREE] = {"lifetime", false},
+	[HW_F_CONTEXT] = {"context", false},
+	[HW_F_LOCK] = {"context", false},
+	[HW_F_WARN] = {"crash", false},
+	[HW_F_BUG] = {"crash", false},
+};
+
+/* A step commits these: blame the function that made it. */
+static void on_finding(enum hw_finding f, const char *fn, int line)
+{
+	ex_finding(finding_class[f].cls, fn ? fn : "walker", hw_finding_str(f), "at %s:%d, step %llu",
+		   fn ? fn : "walker", line, (unsigned long long)hw.step);
+}
+
+/* --- tasks */
+
+static void task_abort(void)
+{
+	ex.cur->started = false;
+	fiber_switch(&ex.cur->fb, &ex.main);
+}
+
+static void on_bug(const char *what, const char *fn, int line)
+{
+	ex_finding("crash", fn, "bug", "%s at %s:%d", what, fn, line);
+	if (ex.cur)
+		task_abort();
+}
+
+static void task_stop(enum task_state s)
+{
+	struct task *t = ex.cur;
+
+	t->state = s;
+	fiber_switch(&t->fb, &ex.main);
+}
+
+void task_wait(void)
+{
+	task_stop(TASK_WAITS);
+}
+
+bool exec_anyone_parked(void)
+{
+	for (unsigned i = 0; i < HW_MAX_CPU; i++)
+		if (ex.task[i].state == TASK_PARKED)
+			return true;
+	return false;
+}
+
+/* --- events */
+
+static void fire(struct opctx *c, unsigned i)
+{
+	const struct rec *e = &ex.p->r[c->ev_lo + i];
+
+	c->fired |= 1ull << i;
+	exec_stats.events[e->kind]++;
+	if (e->kind == EV_park) {
+		if (!c->inside || ex.p->h.ncpu < 2)
+			return;
+		if (ex.log)
+			fprintf(ex.log, "    -- cpu%u is preempted here\n", (unsigned)(ex.cur - ex.task));
+		task_stop(TASK_PARKED);
+		if (ex.log)
+			fprintf(ex.log, "    -- cpu%u goes on\n", (unsigned)(ex.cur - ex.task));
+		return;
+	}
+	hw.pick_salt = e->salt;
+	run_event(e);
+	hw.pick_salt = c->r->salt;
+}
+
+/* Short names make a stable feature: addresses of strings would not. */
+static unsigned name_hash(const char *s)
+{
+	unsigned h = 2166136261u;
+
+	for (; s && *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
+static void fire_at(struct opctx *c, enum hw_class cls, const char *fn)
+{
+	uint8_t armed = 0;
+
+	for (unsigned i = 0; i < c->ev_hi - c->ev_lo && i < 64; i++) {
+		const struct rec *e = &ex.p->r[c->ev_lo + i];
+
+		if (c->fired >> i & 1 || e->anchor == HW_C_OTHER)
+			continue;
+		if ((e->anchor == HW_C_ANY || e->anchor == cls) && c->ord[e->anchor] == e->nr) {
+			ex_feature(2048 + (name_hash(fn) * 31 + cls * 8 + e->kind) % 2048);
+			fire(c, i);
+		} else {
+			armed |= (uint8_t)(1u << e->anchor);
+		}
+	}
+	c->armed = armed;
+}
+
+static void fire_rest(struct opctx *c)
+{
+	c->inside = false;
+	for (unsigned i = 0; i < c->ev_hi - c->ev_lo && i < 64 && !ex.stop; i++)
+		if (!(c->fired >> i & 1))
+			fire(c, i);
+}
+
+/* --- the hook before every step of software */
+
+static void note_store(const uint64_t *p)
+{
+	const struct ref_op *w = ex.mm.open;
+	unsigned half = 2 * ex.cont, n = 1u << ex.geo->table_bits;
+
+	for (unsigned t = 0; t < 2; t++) {
+		size_t i;
+		unsigned page;
+
+		if (!ex.leaf[t] || p < ex.leaf[t] || p >= ex.leaf[t] + n)
+			continue;
+		i = (size_t)(p - ex.leaf[t]);
+		page = (unsigned)(t ? half + i : i - (n - half));
+		if (w && (t ? i < half : i >= n - half) && page >= w->lo && page < w->hi)
+			return;
+		if (ex.outside_n < 16)
+			ex.outside[ex.outside_n++] = p;
+	}
+}
+
+/* A lockless reader retries for as long as the writer that holds the block is parked: let it go on. */
+static void lockless_progress(const struct opctx *c)
+{
+	unsigned steps = c->ord[HW_C_ANY];
+
+	if (steps % (4 * ex.cont + 64))
+		return;
+	if (ex.lock_owner >= 0)
+		task_wait();
+	else if (steps >= 16 * (4 * ex.cont + 64))
+		ex_finding("livelock", op_descs[c->r->kind].name, "no-progress", "%u steps and no writer is active",
+			   steps);
+}
+
+static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
+{
+	struct task *t = ex.cur;
+	struct opctx *c;
+
+	(void)line;
+	if (!t)
+		return;
+	c = &t->op;
+	if (ex.stop)
+		task_abort();
+	if (hw.step > EX_STEP_LIMIT) {
+		ex.out->timeout = true;
+		ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %d steps", EX_STEP_LIMIT);
+		task_abort();
+	}
+	c->ord[HW_C_ANY]++;
+	if (cls != HW_C_ANY)
+		c->ord[cls]++;
+	if (cls == HW_C_STORE || cls == HW_C_ATOMIC)
+		note_store(p);
+	if (c->armed & (1u << cls | 1u << HW_C_ANY))
+		fire_at(c, cls, fn);
+	if (c->lockless)
+		lockless_progress(c);
+	hw.cpu = (uint8_t)(t - ex.task);
+}
+
+/* --- running ops */
+
+static void task_main(void *arg)
+{
+	struct task *t = arg;
+
+	for (;;) {
+		struct opctx *c = &t->op;
+		int r;
+
+		hw.pick_salt = c->r->salt;
+		c->inside = true;
+		if (ex.log)
+			replay_op(c->r, NULL);
+		r = run_fns[c->r->kind](c->r, &ex.eff[c->rec]);
+		c->effective = r > 0;
+		if (r < 0)
+			ex.out->unsupported++;
+		else if (r == 0)
+			ex.out->skipped++;
+		else
+			ex.out->effective++;
+		exec_stats.effective[c->r->kind] += r > 0;
+		exec_stats.unsupported[c->r->kind] += r < 0;
+		if (!ex.stop)
+			fire_rest(c);
+		t->state = TASK_IDLE;
+		fiber_switch(&t->fb, &ex.main);
+	}
+}
+
+static void task_switch_in(struct task *t)
+{
+	if (!t->started) {
+		fiber_init(&t->fb, task_main, t);
+		t->started = true;
+	}
+	t->state = TASK_READY;
+	ex.cur = t;
+	hw_run_on((unsigned)(t - ex.task));
+	hw.pick_salt = t->op.r->salt;
+	fiber_switch(&ex.main, &t->fb);
+	ex.cur = NULL;
+}
+
+/* Runs `t` until its op is done or it is parked again. A task that waits for the page-table lock lets its
+ * owner go on first; an owner never waits, so the depth is two. */
+static void task_run(struct task *t)
+{
+	do {
+		task_switch_in(t);
+		while (t->state == TASK_WAITS && ex.lock_owner >= 0 && !ex.stop)
+			task_switch_in(&ex.task[ex.lock_owner]);
+	} while (t->state == TASK_WAITS && !ex.stop);
+}
+
+static void task_finish(struct task *t)
+{
+	while (t->state == TASK_PARKED && !ex.stop)
+		task_run(t);
+}
+
+static void arm(struct opctx *c)
+{
+	c->armed = 0;
+	for (unsigned i = c->ev_lo; i < c->ev_hi; i++)
+		if (ex.p->r[i].anchor != HW_C_OTHER)
+			c->armed |= (uint8_t)(1u << ex.p->r[i].anchor);
+}
+
+static unsigned run_record(unsigned i)
+{
+	const struct rec *r = &ex.p->r[i];
+	struct task *t = &ex.task[r->cpu];
+	unsigned end = i + 1;
+
+	while (end < ex.p->n && ex.p->r[end].is_event)
+		end++;
+	task_finish(t);
+	if (ex.stop)
+		return end;
+	memset(&t->op, 0, sizeof(t->op));
+	t->op.rec = i;
+	t->op.r = r;
+	t->op.ev_lo = i + 1;
+	t->op.ev_hi = end;
+	arm(&t->op);
+	ex.out->ops++;
+	exec_stats.ops[r->kind]++;
+	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
+	 * is the op's own (the lock's release has ordered it before anything that follows). */
+	hw_do_drain(r->cpu, -1);
+	task_run(t);
+	return end;
+}
+
+/* --- set-up */
+
+static const uint8_t folio_order[EX_FOLIOS] = {0, 0, 1, 0xff, 0xff, 0x80, 0x80, 0x80, 0x80, 2, 9, 0x81};
+
+/* Fixed data memory: see the table in docs/programs.md. Orders are relative to the contiguous size (0, 1, 2, -1),
+ * absolute with 0x80, or the largest folio (9). Each folio is naturally aligned. */
+static void layout_folios(unsigned geo)
+{
+	unsigned c = hw_geos[geo].cont_bits;
+	uint64_t pfn = 1u << 12;
+
+	for (unsigned i = 0; i < EX_FOLIOS; i++) {
+		unsigned o = folio_order[i], order;
+
+		order = o & 0x80 && o != 0xff ? o & 0x7f
+			: o == 0xff	      ? c - 1
+			: o == 9	      ? (c + 2 > 9 ? c + 2 : 9)
+					      : c + o;
+		if (i == 5 || i == 11) /* the four single pages share an aligned block; the pair starts another */
+			pfn = (pfn + (1u << c) - 1) >> c << c;
+		pfn = (pfn + (1ull << order) - 1) >> order << order;
+		ex.folio[geo][i] = (struct pt_folio){.pfn = pfn, .order = order};
+		pfn += 1ull << order;
+	}
+}
+
+void exec_init(void)
+{
+	hw_init();
+	for (unsigned g = 0; g < HW_NGEO; g++)
+		layout_folios(g);
+	hw.on_step = on_step;
+	hw.on_finding = on_finding;
+	hw.on_bug = on_bug;
+	hw.trace = NULL;
+}
+
+static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
+{
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->geo = h->geo;
+	cfg->ncpu = h->ncpu;
+	for (unsigned i = 0; i < HW_MAX_CPU; i++)
+		cfg->update[i] = i & 1 ? h->update_odd : h->update;
+	cfg->smmu = h->smmu != 0;
+	cfg->update[HW_SMMU] = h->smmu ? h->smmu - 1 : 0;
+	cfg->smmu_btm = h->smmu_btm;
+	cfg->ets2 = h->ets2;
+	cfg->ttl = h->ttl;
+	cfg->tlbirange = h->tlbirange;
+	cfg->bbml = h->bbml;
+	cfg->drain = h->drain;
+	cfg->xlate = h->xlate;
+	cfg->pick = h->pick;
+	cfg->early = h->early;
+	cfg->alloc_fails = h->alloc_fails;
+	cfg->salt = h->salt;
+}
+
+/* The window straddles two level-3 tables below one level-2 table: its first two blocks end the one, the
+ * last two begin the other. */
+static void build_tables(void)
+{
+	const struct hw_geo *g = ex.geo;
+	unsigned root_level = 4 - g->levels, span = g->page_shift + g->table_bits;
+	uint64_t *t = hw_setup_table(root_level);
+
+	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
+	ex.root = t;
+	for (unsigned l = root_level; l < 2; l++) {
+		uint64_t *next = hw_setup_table(l + 1);
+		unsigned shift = g->page_shift + (3 - l) * g->table_bits;
+
+		hw_setup_write(t + (ex.va >> shift & ((1u << g->table_bits) - 1)),
+			       hw_table_pa(next) | HW_D_TABLE | HW_D_VALID);
+		t = next;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ex.pmdp[i] = t + 4 + i;
+		ex.leaf[i] = hw_setup_table(3);
+		hw_setup_write(ex.pmdp[i], hw_table_pa(ex.leaf[i]) | HW_D_TABLE | HW_D_VALID);
+	}
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		hw_set_context(a, ex.root, EX_ASID);
+}
+
+static void choose_geometry(struct prog *p, const struct pt_impl *impl)
+{
+	if (impl->geometries >> p->h.geo & 1)
+		return;
+	p->h.geo = (uint8_t)__builtin_ctz(impl->geometries);
+	prog_normalize(p);
+}
+
+static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *out)
+{
+	struct hw_config cfg;
+	struct pt_env env;
+
+	memset(out, 0, sizeof(*out));
+	choose_geometry(p, impl);
+	machine_config(&p->h, &cfg);
+	hw_reset(&cfg);
+	ex.p = p;
+	ex.impl = impl;
+	ex.out = out;
+	ex.geo = &hw_geos[p->h.geo];
+	ex.cont = 1u << ex.geo->cont_bits;
+	ex.cur = NULL;
+	ex.lock_owner = -1;
+	ex.stop = false;
+	ex.hash = 0x9e3779b97f4a7c15ull;
+	ex.outside_n = 0;
+	memset(ex.block_state, 0, sizeof(ex.block_state));
+	memset(ex.block_prev, 0, sizeof(ex.block_prev));
+	memcpy(ex.eff, p->r, p->n * sizeof(p->r[0]));
+	for (unsigned i = 0; i < HW_MAX_CPU; i++) {
+		if (ex.task[i].state != TASK_IDLE)
+			ex.task[i].started = false; /* abandoned in the last execution */
+		ex.task[i].state = TASK_IDLE;
+	}
+	build_tables();
+	ref_reset(&ex.mm, ex.cont);
+	env = (struct pt_env){.page_shift = ex.geo->page_shift,
+			      .table_bits = ex.geo->table_bits,
+			      .levels = ex.geo->levels,
+			      .cont_bits = ex.geo->cont_bits,
+			      .asid = EX_ASID,
+			      .root = ex.root,
+			      .folios = ex.folio[p->h.geo],
+			      .nfolios = EX_FOLIOS};
+	impl->reset(&env);
+}
+
+/* At the end everything is quiescent: each page of the window must read, and translate, as specified. */
+static void final_check(void)
+{
+	const struct ref_op all = {.id = OP_ptep_get, .lo = 0, .hi = ex.mm.npages};
+
+	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
+		hw_do_drain(c, -1);
+	seam_audit(&all);
+	for (unsigned p = 0; p < ex.mm.npages && !ex.stop; p += ex.cont) {
+		struct hw_access a = {.agent = 0, .fresh = true, .va = ex_addr(p)};
+
+		seam_access(&a, p);
+		if (!ex.stop && ref_present(&ex.mm, p) && a.fault == HW_FAULT_TRANSLATION)
+			ex_finding("state", "walk", "not-translated",
+				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
+	}
+}
+
+void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
+{
+	reset(p, impl, out);
+	for (unsigned i = 0; i < p->n && !ex.stop;)
+		i = p->r[i].is_event ? i + 1 : run_record(i);
+	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
+		task_finish(&ex.task[i]);
+	if (!ex.stop)
+		final_check();
+	out->steps = hw.step;
+	ex_observe(out->steps);
+	out->hash = ex.hash;
+	exec_stats.runs++;
+	exec_stats.steps += out->steps;
+}
+
+void exec_effective(struct prog *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (!p->r[i].is_event && i < ex.p->n)
+			p->r[i] = ex.eff[i];
+}

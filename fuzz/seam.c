@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The checked seam: specification begins the op, the implementation runs, specification ends it, the touched
+ * blocks are audited.
+ *
+ * Property: every call into an implementation passes here, also from callers made of several calls, so one
+ * contract an operation judges every implementation and every caller; the audit has no side effect and blames
+ * the op that has just ended.
+ */
+#include "exec_internal.h"
+
+#include <stddef.h>
+
+struct ref_obs seam_obs(uint64_t val)
+{
+	struct ref_obs o = {.val = {.kind = REF_NONE}};
+
+	if (!val)
+		return o;
+	o.val.pfn = PT_PFN(val);
+	if (!(val & PT_PRESENT)) {
+		o.val.kind = REF_PAYLOAD;
+		return o;
+	}
+	o.val.kind = REF_PRESENT;
+	o.val.write = val & PT_WRITE;
+	o.val.exec = val & PT_EXEC;
+	o.val.special = val & PT_SPECIAL;
+	o.young = val & PT_YOUNG;
+	o.dirty = val & PT_DIRTY;
+	return o;
+}
+
+void seam_lock(void)
+{
+	while (ex.lock_owner >= 0 && !ex.stop)
+		task_wait();
+	ex.lock_owner = (int)(ex.cur - ex.task);
+	hw_lock(EX_LOCK_PT, "spin_lock", 0);
+}
+
+void seam_unlock(void)
+{
+	hw_unlock(EX_LOCK_PT, "spin_unlock", 0);
+	ex.lock_owner = -1;
+}
+
+static const ref_contract contracts[OP_NKINDS] = {
+#define X(name) [OP_##name] = ref_##name,
+	REF_OPS(X)
+#undef X
+};
+
+/* Coarse state of a block, for coverage: what an op meets decides which path it takes. */
+static uint8_t block_state(unsigned block)
+{
+	unsigned present = 0, cont = 0, payload = 0;
+
+	for (unsigned i = 0; i < ex.cont; i++) {
+		const uint64_t *p = ex_ptep(block * ex.cont + i);
+		uint64_t raw = p ? hw_peek(p) : 0;
+
+		present += raw & HW_D_VALID;
+		cont += (raw & HW_D_VALID) && (raw & HW_D_CONT);
+		payload += raw && !(raw & HW_D_VALID);
+	}
+	if (cont)
+		return cont == ex.cont ? 3 : 4;
+	if (present)
+		return present == ex.cont ? 2 : payload ? 6 : 1;
+	return payload ? 5 : 0;
+}
+
+void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
+{
+	unsigned b = page / ex.cont, off = page % ex.cont, shape;
+
+	op->id = id;
+	op->page = page;
+	op->nr = nr;
+	shape = off ? 1u : nr % ex.cont ? 2u : 0u;
+	ex_feature((id * 8u + ex.block_state[b]) * 4 + shape);
+	ex_feature(1024 + (id * 32u + ex.block_prev[b]) % 1024);
+	ex.block_prev[b] = id;
+	ex.outside_n = 0;
+	ref_begin(&ex.mm, op, contracts[id]);
+}
+
+/* A/D of a folded block live in any of its entries. */
+static struct ref_obs observe_with(const uint64_t *ptep, uint64_t gather)
+{
+	uint64_t raw = ptep ? hw_peek(ptep) : 0;
+
+	if (!raw)
+		return seam_obs(0);
+	if ((raw & HW_D_VALID) && (raw & HW_D_CONT))
+		return seam_obs(ex.impl->entry_read(raw) | gather);
+	return seam_obs(ex.impl->entry_read(raw));
+}
+
+static uint64_t gather_block(unsigned block)
+{
+	uint64_t flags = 0;
+
+	for (unsigned i = 0; i < ex.cont; i++) {
+		const uint64_t *p = ex_ptep(block * ex.cont + i);
+		uint64_t raw = p ? hw_peek(p) : 0;
+
+		if ((raw & HW_D_VALID) && (raw & HW_D_CONT))
+			flags |= ex.impl->entry_read(raw) & (PT_YOUNG | PT_DIRTY);
+	}
+	return flags;
+}
+
+struct ref_obs seam_observe(unsigned page)
+{
+	return observe_with(ex_ptep(page), gather_block(page / ex.cont));
+}
+
+static void audit_block(unsigned block, uint8_t id)
+{
+	uint64_t gather = gather_block(block), sum = 0;
+
+	for (unsigned i = 0; i < ex.cont && !ex.stop; i++) {
+		unsigned page = block * ex.cont + i;
+		struct ref_obs o = observe_with(ex_ptep(page), gather);
+		struct ref_verdict v;
+
+		if (o.val.kind == REF_NONE && ref_now(&ex.mm, page)->val.kind == REF_NONE)
+			continue;
+		sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
+		v = ref_check_entry(&ex.mm, page, &o, id);
+		ex_verdict(&v);
+	}
+	ex_observe(sum);
+	ex.block_state[block] = block_state(block);
+}
+
+/* Entries the op stored to outside its blocks: the frame rule says nothing there changed but A/D. */
+static void audit_outside(uint8_t id)
+{
+	unsigned half = 2 * ex.cont, n = 1u << ex.geo->table_bits;
+
+	for (unsigned i = 0; i < ex.outside_n && !ex.stop; i++) {
+		unsigned t = ex.leaf[1] && ex.outside[i] >= ex.leaf[1] && ex.outside[i] < ex.leaf[1] + n;
+		size_t idx = (size_t)(ex.outside[i] - ex.leaf[t]);
+
+		if (t ? idx < half : idx >= n - half)
+			audit_block((unsigned)(t ? half + idx : idx - (n - half)) / ex.cont, id);
+		else if (hw_peek(ex.outside[i]))
+			ex_finding("state", op_descs[id].name, "entry-outside",
+				   "entry %zu of table %u is not of the window", idx, t);
+	}
+}
+
+void seam_audit(const struct ref_op *op)
+{
+	for (unsigned b = op->lo / ex.cont; b < op->hi / ex.cont && !ex.stop; b++)
+		audit_block(b, op->id);
+	audit_outside(op->id);
+}
+
+static void seam_end(struct ref_op *op, const struct ref_obs *ret)
+{
+	struct ref_verdict v = ref_end(&ex.mm, op, ret);
+
+	if (ret)
+		ex_observe(ret->val.pfn << 3 | ret->dirty << 2 | ret->young << 1 | ret->val.write);
+	ex_verdict(&v);
+	if (op->ret != REF_RET_LOCKLESS && !ex.stop)
+		seam_audit(op);
+	if (ex.log)
+		replay_op(NULL, NULL);
+}
+
+void seam_done(struct ref_op *op)
+{
+	seam_end(op, NULL);
+}
+
+void seam_done_entry(struct ref_op *op, uint64_t val)
+{
+	struct ref_obs o = seam_obs(val);
+
+	seam_end(op, &o);
+}
+
+void seam_done_young(struct ref_op *op, int young)
+{
+	struct ref_obs o = {.young = young};
+
+	seam_end(op, &o);
+}
+
+uint64_t seam_ptep_get(unsigned page)
+{
+	struct ref_op op = {.id = 0};
+	uint64_t v;
+
+	seam_begin(&op, OP_ptep_get, page, 1);
+	v = ex.impl->ptep_get(ex_addr(page), ex_ptep(page));
+	seam_done_entry(&op, v);
+	return v;
+}
+
+void seam_flush(unsigned page, unsigned nr, bool tables)
+{
+	struct ref_op op = {.id = 0};
+
+	seam_begin(&op, OP_flush_tlb_range, page, nr);
+	ex.impl->flush_tlb_range(ex_addr(page), ex_addr(page + nr), !tables);
+	seam_done(&op);
+}
+
+int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add)
+{
+	struct ref_op op = {.id = 0};
+	int changed;
+
+	op.write = add & PT_WRITE;
+	op.young = (entry | add) & PT_YOUNG;
+	op.dirty = (entry | add) & PT_DIRTY;
+	seam_begin(&op, OP_ptep_set_access_flags, page, 1);
+	changed = ex.impl->ptep_set_access_flags(ex_addr(page), ex_ptep(page), entry | add,
+						 (add & (PT_DIRTY | PT_WRITE)) != 0);
+	seam_done(&op);
+	return changed;
+}
+
+enum hw_fault seam_access(struct hw_access *a, unsigned page)
+{
+	struct ref_verdict v;
+	bool ok;
+
+	a->va = ex_addr(page);
+	hw_do_access(a);
+	ok = a->fault == HW_OK;
+	ex_observe((uint64_t)a->fault << 60 ^ (ok ? a->pa : 0) ^ a->recorded);
+	v = ref_access(&ex.mm, page, a->write, ok, a->pa >> ex.geo->page_shift, a->stale);
+	ex_verdict(&v);
+	if (ok && a->recorded)
+		ref_recorded(&ex.mm, page, a->write);
+	else if (ok)
+		ref_note(&ex.mm, REF_L_UNRECORDED);
+	else if (a->set_af)
+		ref_speculated(&ex.mm, page);
+	return a->fault;
+}

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The mechanism under the contracts: versions, windows, must and may.
+ *
+ * Property: an observation is explained iff some version of the page was live in its window; before the
+ * promised flush either old or new, after it only new. Nothing is excused that does not count one of
+ * enum ref_legal.
+ */
+#include "ref.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define REF_MAX_FOLIOS 32
+
+static const struct ref_version never_mapped = {
+	.gone_from = REF_NEVER,
+	.gone = REF_NEVER,
+	.dead = REF_NEVER,
+};
+
+void ref_note(struct ref_mm *mm, enum ref_legal l)
+{
+	mm->legal[l]++;
+}
+
+void ref_reset(struct ref_mm *mm, unsigned cont)
+{
+	mm->cont = cont;
+	mm->npages = REF_BLOCKS * cont;
+	mm->now = 0;
+	mm->open = NULL;
+	memset(mm->block, 0, sizeof(mm->block));
+	if (++mm->gen == 0) {
+		memset(mm->page, 0, sizeof(mm->page));
+		mm->gen = 1;
+	}
+}
+
+static struct ref_page *page_of(struct ref_mm *mm, unsigned page)
+{
+	struct ref_page *pg = &mm->page[page];
+
+	if (pg->gen != mm->gen) {
+		pg->gen = mm->gen;
+		pg->head = 0;
+		pg->n = 1;
+		pg->lost = false;
+		pg->ring[0] = never_mapped;
+	}
+	return pg;
+}
+
+static struct ref_version *head_of(struct ref_mm *mm, unsigned page)
+{
+	struct ref_page *pg = page_of(mm, page);
+
+	return &pg->ring[pg->head];
+}
+
+/* The i-th version back from the head; i < n. */
+static struct ref_version *version_back(struct ref_page *pg, unsigned i)
+{
+	return &pg->ring[(pg->head + REF_RING - i) % REF_RING];
+}
+
+const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page)
+{
+	const struct ref_page *pg = &mm->page[page];
+
+	return pg->gen == mm->gen ? &pg->ring[pg->head] : &never_mapped;
+}
+
+bool ref_present(const struct ref_mm *mm, unsigned page)
+{
+	return ref_now(mm, page)->val.kind == REF_PRESENT;
+}
+
+bool ref_lingers(const struct ref_mm *mm, unsigned page)
+{
+	const struct ref_page *pg = &mm->page[page];
+
+	if (pg->gen != mm->gen)
+		return false;
+	for (unsigned i = 1; i < pg->n; i++) {
+		const struct ref_version *v = &pg->ring[(pg->head + REF_RING - i) % REF_RING];
+
+		if (v->val.kind == REF_PRESENT && v->dead == REF_NEVER)
+			return true;
+	}
+	return pg->lost;
+}
+
+static bool block_has_present(const struct ref_mm *mm, unsigned block)
+{
+	for (unsigned i = 0; i < mm->cont; i++)
+		if (ref_present(mm, block * mm->cont + i))
+			return true;
+	return false;
+}
+
+bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
+{
+	unsigned b = page / mm->cont;
+
+	return mm->block[b].teardown && block_has_present(mm, b);
+}
+
+static bool same_val(const struct ref_val *a, const struct ref_val *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == REF_NONE)
+		return true;
+	if (a->pfn != b->pfn)
+		return false;
+	return a->kind == REF_PAYLOAD || (a->write == b->write && a->exec == b->exec && a->special == b->special);
+}
+
+static void push_version(struct ref_mm *mm, unsigned page, const struct ref_version *nv)
+{
+	struct ref_page *pg = page_of(mm, page);
+
+	if (pg->n == REF_RING) {
+		const struct ref_version *oldest = version_back(pg, REF_RING - 1);
+
+		if (oldest->val.kind == REF_PRESENT && oldest->dead == REF_NEVER) {
+			pg->lost = true;
+			ref_note(mm, REF_L_RING);
+		}
+	} else {
+		pg->n++;
+	}
+	pg->head = (pg->head + 1) % REF_RING;
+	pg->ring[pg->head] = *nv;
+}
+
+static void ad_set(struct ref_ad *ad)
+{
+	ad->must = ad->may = true;
+}
+
+void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_val val, bool keep_ad)
+{
+	struct ref_version *old = head_of(mm, page), nv = never_mapped;
+
+	nv.val = val;
+	nv.born = op->begin;
+	nv.by = op->id;
+	if (keep_ad) {
+		nv.young = old->young;
+		nv.dirty = old->dirty;
+	}
+	if (val.kind == REF_PRESENT) {
+		mm->block[page / mm->cont].teardown &= old->val.kind == REF_PRESENT;
+		if (op->young)
+			ad_set(&nv.young);
+		if (op->dirty)
+			ad_set(&nv.dirty);
+	}
+	if (keep_ad && same_val(&old->val, &val)) {
+		old->young = nv.young;
+		old->dirty = nv.dirty;
+		return;
+	}
+	old->gone_from = op->begin;
+	old->gone_by = op->id;
+	push_version(mm, page, &nv);
+}
+
+/* A/D of one page may move to every present page of the same folio in its block (fold, unfold, hardware's
+ * choice of the entry to update). */
+static void spread_block(struct ref_mm *mm, unsigned block)
+{
+	bool young[REF_MAX_FOLIOS] = {false}, dirty[REF_MAX_FOLIOS] = {false};
+	unsigned lo = block * mm->cont;
+
+	for (unsigned p = lo; p < lo + mm->cont; p++) {
+		const struct ref_version *v = ref_now(mm, p);
+
+		young[v->val.folio % REF_MAX_FOLIOS] |= v->young.may;
+		dirty[v->val.folio % REF_MAX_FOLIOS] |= v->dirty.may;
+	}
+	for (unsigned p = lo; p < lo + mm->cont; p++) {
+		struct ref_version *v;
+
+		if (!ref_present(mm, p))
+			continue;
+		v = head_of(mm, p);
+		v->young.may |= young[v->val.folio % REF_MAX_FOLIOS];
+		v->dirty.may |= dirty[v->val.folio % REF_MAX_FOLIOS];
+	}
+}
+
+static void begin_events(struct ref_mm *mm, const struct ref_op *op)
+{
+	for (unsigned p = op->lo; p < op->hi; p++) {
+		struct ref_page *pg = &mm->page[p];
+
+		if (pg->gen != mm->gen)
+			continue;
+		for (unsigned i = 0; i < pg->n; i++) {
+			pg->ring[i].young.ev = pg->ring[i].young.ev_must = false;
+			pg->ring[i].dirty.ev = pg->ring[i].dirty.ev_must = false;
+		}
+	}
+}
+
+void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
+{
+	const struct ref_version *v = ref_now(mm, op->page);
+
+	op->begin = ++mm->now;
+	op->lo = op->page / mm->cont * mm->cont;
+	op->hi = (op->page + op->nr + mm->cont - 1) / mm->cont * mm->cont;
+	op->must_young = v->young.must;
+	op->must_dirty = v->dirty.must;
+	if (!mm->open) /* a lockless reader begins inside a writer's section: the events there are the writer's */
+		begin_events(mm, op);
+	contract(mm, op);
+	if (op->ret != REF_RET_LOCKLESS)
+		mm->open = op;
+	if (op->changes && !op->removes)
+		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
+			spread_block(mm, b);
+}
+
+static struct ref_verdict verdict(const char *cls, const char *what, uint8_t debtor, unsigned page)
+{
+	return (struct ref_verdict){.cls = cls, .what = what, .debtor = debtor, .page = page};
+}
+
+static const struct ref_verdict explained;
+
+/* How an entry differs from what it should be, or NULL. */
+static const char *val_diff(const struct ref_val *want, const struct ref_val *got)
+{
+	if (want->kind != got->kind) {
+		if (got->kind == REF_NONE)
+			return "entry-lost";
+		return want->kind == REF_NONE ? "entry-left" : "wrong-kind";
+	}
+	if (same_val(want, got))
+		return NULL;
+	if (want->kind == REF_PAYLOAD)
+		return "wrong-payload";
+	return want->pfn != got->pfn ? "wrong-pfn" : "wrong-permission";
+}
+
+struct bounds {
+	bool must_young, may_young, must_dirty, may_dirty;
+};
+
+static struct ref_verdict check_ad(const struct bounds *b, const struct ref_obs *o, uint8_t op, unsigned page)
+{
+	if (b->must_dirty && !o->dirty)
+		return verdict("ad", "dirty-lost", op, page);
+	if (o->dirty && !b->may_dirty)
+		return verdict("ad", "dirty-invented", op, page);
+	if (b->must_young && !o->young)
+		return verdict("ad", "young-lost", op, page);
+	if (o->young && !b->may_young)
+		return verdict("ad", "young-invented", op, page);
+	return explained;
+}
+
+/* The version a return value speaks about: what was there before a removal, what is there otherwise. */
+static const struct ref_version *subject(struct ref_mm *mm, const struct ref_op *op, unsigned page)
+{
+	struct ref_page *pg = page_of(mm, page);
+
+	return version_back(pg, op->removes && pg->n > 1 ? 1 : 0);
+}
+
+/* Hardware events inside a removal must have come before its last access; inside anything else they may count
+ * before or after. */
+static struct bounds bounds_of(const struct ref_version *v, bool removes)
+{
+	return (struct bounds){
+		.must_young = v->young.must || (removes && v->young.ev_must),
+		.may_young = v->young.may || v->young.ev,
+		.must_dirty = v->dirty.must || (removes && v->dirty.ev_must),
+		.may_dirty = v->dirty.may || v->dirty.ev,
+	};
+}
+
+static struct ref_verdict end_entry(struct ref_mm *mm, const struct ref_op *op, const struct ref_obs *ret)
+{
+	const struct ref_version *first = subject(mm, op, op->page);
+	struct bounds b = bounds_of(first, op->removes);
+	const char *diff = val_diff(&first->val, &ret->val);
+
+	if (diff)
+		return verdict("value", diff, op->id, op->page);
+	if (first->val.kind != REF_PRESENT)
+		return explained;
+	if (ret->dirty && !first->dirty.must)
+		ref_note(mm, REF_L_SPREAD);
+	for (unsigned i = 1; i < op->nr; i++) {
+		struct bounds c = bounds_of(subject(mm, op, op->page + i), op->removes);
+
+		b.must_young |= c.must_young;
+		b.may_young |= c.may_young;
+		b.must_dirty |= c.must_dirty;
+		b.may_dirty |= c.may_dirty;
+	}
+	return check_ad(&b, ret, op->id, op->page);
+}
+
+/* Ageing may answer for the block's pages of the same folio; dirty is not its business. */
+static struct ref_verdict end_young(struct ref_mm *mm, const struct ref_op *op, const struct ref_obs *ret)
+{
+	const struct ref_version *v = ref_now(mm, op->page);
+	uint16_t folio = v->val.folio;
+	bool may = false;
+
+	if (v->young.must && !ret->young)
+		return verdict("ad", "young-lost", op->id, op->page);
+	for (unsigned p = op->lo; p < op->hi; p++) {
+		const struct ref_version *q = ref_now(mm, p);
+
+		may |= q->val.kind == REF_PRESENT && q->val.folio == folio && (q->young.may || q->young.ev);
+	}
+	if (ret->young && !may)
+		return verdict("ad", "young-invented", op->id, op->page);
+	return explained;
+}
+
+/* A/D of a version may be reported by a reader whose window began at `from`. */
+static bool may_since(const struct ref_ad *ad, uint64_t from)
+{
+	return ad->may || ad->ev || ad->may_until >= from;
+}
+
+static bool writer_inside(const struct ref_mm *mm, const struct ref_op *op)
+{
+	const struct ref_op *w = mm->open;
+
+	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[op->page / mm->cont].written >= op->begin;
+}
+
+static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret)
+{
+	struct ref_page *pg = page_of(mm, op->page);
+	bool raced = writer_inside(mm, op), match = false, same_pfn = false;
+	struct bounds b = {false, false, false, false};
+
+	op->raced = raced;
+	for (unsigned i = 0; i < pg->n; i++) {
+		const struct ref_version *v = version_back(pg, i);
+
+		if (v->gone < op->begin)
+			continue;
+		match |= same_val(&v->val, &ret->val);
+		if (v->val.kind != REF_PRESENT || v->val.pfn != ret->val.pfn)
+			continue;
+		same_pfn = true;
+		b.may_young |= may_since(&v->young, op->begin);
+		b.may_dirty |= may_since(&v->dirty, op->begin);
+	}
+	if (!match && ret->val.kind == REF_NONE && raced) {
+		ref_note(mm, REF_L_TRANSIENT_NONE);
+		return explained;
+	}
+	if (!match && pg->n == REF_RING && version_back(pg, REF_RING - 1)->born > op->begin) {
+		ref_note(mm, REF_L_RING);
+		return explained;
+	}
+	if (!match)
+		return verdict("value", same_pfn ? "wrong-permission" : "no-such-version", op->id, op->page);
+	if (ret->val.kind != REF_PRESENT)
+		return explained;
+	b.must_young = op->must_young && !raced;
+	b.must_dirty = op->must_dirty && !raced;
+	if ((op->must_young && !ret->young) || (op->must_dirty && !ret->dirty))
+		ref_note(mm, REF_L_UNDER_REPORT);
+	return check_ad(&b, ret, op->id, op->page);
+}
+
+static void collect_one(struct ref_mm *mm, struct ref_ad *ad, bool requested)
+{
+	if (!requested && ad->must)
+		ref_note(mm, REF_L_WIDENED);
+	ad->must = false;
+	if (requested) {
+		if (ad->may)
+			ad->may_until = mm->now;
+		ad->may = false;
+	}
+	ad->may |= ad->ev;
+	ad->ev = ad->ev_must = false;
+}
+
+static void settle_one(struct ref_ad *ad)
+{
+	ad->must |= ad->ev_must;
+	ad->may |= ad->ev;
+	ad->ev = ad->ev_must = false;
+}
+
+static void settle_events(struct ref_mm *mm, const struct ref_op *op)
+{
+	uint16_t folio = ref_now(mm, op->page)->val.folio;
+
+	for (unsigned p = op->lo; p < op->hi; p++) {
+		bool in = p >= op->page && p < op->page + op->nr;
+		struct ref_version *v;
+
+		if (!ref_present(mm, p))
+			continue;
+		v = head_of(mm, p);
+		if (op->collects_young && (in || v->val.folio == folio))
+			collect_one(mm, &v->young, in);
+		if (op->collects_dirty && (in || v->val.folio == folio))
+			collect_one(mm, &v->dirty, in);
+		settle_one(&v->young);
+		settle_one(&v->dirty);
+	}
+}
+
+static void stamp_gone(struct ref_mm *mm, const struct ref_op *op)
+{
+	for (unsigned p = op->page; p < op->page + op->nr; p++) {
+		struct ref_page *pg = page_of(mm, p);
+
+		if (pg->n > 1 && version_back(pg, 1)->gone == REF_NEVER)
+			version_back(pg, 1)->gone = mm->now;
+	}
+}
+
+static void stamp_dead(struct ref_mm *mm, const struct ref_op *op)
+{
+	for (unsigned p = op->flush_lo; p < op->flush_hi; p++) {
+		struct ref_page *pg = page_of(mm, p);
+
+		if (ref_in_teardown(mm, p)) {
+			ref_note(mm, REF_L_TEARDOWN_FLUSH);
+			continue;
+		}
+		for (unsigned i = 1; i < pg->n; i++) {
+			struct ref_version *v = version_back(pg, i);
+
+			/* Replaced before this flush began, or by this very operation. */
+			if (v->dead == REF_NEVER && (v->gone < op->begin || v->gone_from == op->begin)) {
+				v->dead = mm->now;
+				v->dead_by = op->id;
+			}
+		}
+		pg->lost = false;
+	}
+}
+
+struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret)
+{
+	struct ref_verdict v = explained;
+
+	mm->now++;
+	if (op->ret == REF_RET_LOCKLESS)
+		return ret ? end_lockless(mm, op, ret) : explained;
+	if (ret && op->ret == REF_RET_ENTRY)
+		v = end_entry(mm, op, ret);
+	else if (ret && op->ret == REF_RET_YOUNG)
+		v = end_young(mm, op, ret);
+	if (op->changes)
+		stamp_gone(mm, op);
+	settle_events(mm, op);
+	if (op->changes || op->collects_young || op->collects_dirty)
+		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
+			mm->block[b].written = mm->now;
+	if (op->flush_hi > op->flush_lo)
+		stamp_dead(mm, op);
+	mm->open = NULL;
+	return v;
+}
+
+struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op)
+{
+	const struct ref_version *v = ref_now(mm, page);
+	const char *diff = val_diff(&v->val, &o->val);
+	struct bounds b;
+
+	if (diff)
+		return verdict("state", diff, op, page);
+	if (v->val.kind != REF_PRESENT)
+		return explained;
+	b = bounds_of(v, false);
+	return check_ad(&b, o, op, page);
+}
+
+static struct ref_verdict judge_ok(struct ref_mm *mm, struct ref_page *pg, unsigned page, bool write, uint64_t pfn,
+				   bool cached)
+{
+	const struct ref_version *dead = NULL, *weak = NULL, *head = version_back(pg, 0);
+
+	for (unsigned i = 0; i < pg->n; i++) {
+		const struct ref_version *v = version_back(pg, i);
+
+		if (v->val.kind != REF_PRESENT || v->val.pfn != pfn)
+			continue;
+		if (write && !v->val.write) {
+			weak = weak ? weak : v;
+			continue;
+		}
+		if (v->dead == REF_NEVER) {
+			if (i)
+				ref_note(mm, REF_L_BEFORE_FLUSH);
+			return explained;
+		}
+		dead = dead ? dead : v;
+	}
+	if (pg->lost)
+		return explained;
+	if (dead) /* A leftover is the flush's debt; a way still in the table is that of whoever replaced it. */
+		return verdict("access", "stale-after-flush", cached ? dead->dead_by : dead->gone_by, page);
+	if (weak)
+		return verdict("access", "permission-gained", weak->by, page);
+	return verdict("access", "wrong-pfn", head->by, page);
+}
+
+struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached)
+{
+	struct ref_page *pg = page_of(mm, page);
+	const struct ref_version *head = version_back(pg, 0);
+
+	mm->now++;
+	if (ok)
+		return judge_ok(mm, pg, page, write, pfn, cached);
+	if (head->val.kind == REF_PRESENT && (!write || head->val.write))
+		ref_note(mm, REF_L_SPURIOUS_FAULT);
+	return explained;
+}
+
+/* The version that a hardware record now belongs to: the present one, or the one being removed. */
+static struct ref_version *recordable(struct ref_mm *mm, unsigned page)
+{
+	struct ref_page *pg = page_of(mm, page);
+	struct ref_version *v = version_back(pg, 0);
+
+	if (v->val.kind == REF_PRESENT)
+		return v;
+	if (pg->n > 1) {
+		v = version_back(pg, 1);
+		if (v->gone == REF_NEVER && v->val.kind == REF_PRESENT)
+			return v;
+	}
+	return NULL;
+}
+
+static bool inside_open(const struct ref_mm *mm, unsigned page)
+{
+	return mm->open && page >= mm->open->lo && page < mm->open->hi;
+}
+
+static void record_one(struct ref_ad *ad, bool open, bool must)
+{
+	if (open) {
+		ad->ev = true;
+		ad->ev_must |= must;
+	} else {
+		ad->may = true;
+		ad->must |= must;
+	}
+}
+
+static void record(struct ref_mm *mm, unsigned page, bool must, bool dirty)
+{
+	const struct ref_version *self = recordable(mm, page);
+	unsigned lo = page / mm->cont * mm->cont;
+	bool open = inside_open(mm, page);
+
+	if (!self)
+		return;
+	for (unsigned p = lo; p < lo + mm->cont; p++) {
+		struct ref_version *v = recordable(mm, p);
+
+		if (!v || v->val.folio != self->val.folio)
+			continue;
+		record_one(&v->young, open, must && p == page);
+		if (dirty)
+			record_one(&v->dirty, open, must && p == page);
+	}
+}
+
+void ref_recorded(struct ref_mm *mm, unsigned page, bool dirty)
+{
+	mm->now++;
+	record(mm, page, true, dirty);
+}
+
+void ref_speculated(struct ref_mm *mm, unsigned page)
+{
+	mm->now++;
+	record(mm, page, false, false);
+}

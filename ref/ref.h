@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The specification: what callers of the page-table operations may rely on, and nothing else.
+ *
+ * Property: after any sequence of legal operations every access, every returned value and every entry left
+ * behind is explained by a version of the page that was live in its window, and access/dirty answers lie
+ * between what must and what may have been recorded.
+ *
+ * There are no descriptors, translation caches or barriers here, and no code shared with impl/ or hw/. State is one
+ * short history of versions a page. Read contracts.c for the contracts; ref.c is the mechanism under them.
+ */
+#ifndef REF_REF_H
+#define REF_REF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REF_MAX_PAGES 512 /* pages of the window: 4 blocks of at most 128 */
+#define REF_BLOCKS    4
+#define REF_RING      4 /* versions remembered a page */
+#define REF_NEVER     UINT64_MAX
+
+enum ref_kind {
+	REF_NONE,    /* nothing there */
+	REF_PRESENT, /* maps a page */
+	REF_PAYLOAD, /* swap entry or marker */
+};
+
+struct ref_val {
+	enum ref_kind kind;
+	bool write, exec, special;
+	uint64_t pfn;	/* REF_PRESENT: page frame; REF_PAYLOAD: the payload */
+	uint16_t folio; /* REF_PRESENT: which folio the page belongs to */
+};
+
+/* Knowledge about one of access/dirty of one version. */
+struct ref_ad {
+	bool must;	    /* recorded, and nobody has collected it: an answer "no" loses it */
+	bool may;	    /* could have been recorded, or spread here from the same folio */
+	bool ev, ev_must;   /* the same, from hardware events inside the operation now open */
+	uint64_t may_until; /* last time `may` held (lockless readers look back) */
+};
+
+struct ref_version {
+	struct ref_val val;
+	uint64_t born;		  /* begin of the operation that installed it */
+	uint64_t gone_from;	  /* begin of the operation that replaced it, or REF_NEVER */
+	uint64_t gone;		  /* its end: no longer in the table */
+	uint64_t dead;		  /* end of the flush that was promised: nobody may use it after, or REF_NEVER */
+	uint8_t by;		  /* operation that installed it */
+	uint8_t gone_by, dead_by; /* operations that replaced it and whose flush ended it */
+	struct ref_ad young, dirty;
+};
+
+struct ref_page {
+	uint32_t gen; /* state is valid for this execution only if it equals ref_mm.gen */
+	uint8_t head, n;
+	bool lost; /* a version that nobody had flushed fell out of the ring: legal widening */
+	struct ref_version ring[REF_RING];
+};
+
+struct ref_block {
+	uint64_t written; /* end of the last operation that changed a page of the block */
+	bool teardown;	  /* full=1 removal has begun: every entry will be cleared before the flush */
+};
+
+/* What an operation's return value means. */
+enum ref_ret {
+	REF_RET_VOID,
+	REF_RET_ENTRY,	  /* the entry of page, A/D merged over the range */
+	REF_RET_YOUNG,	  /* a truth value about the access flag */
+	REF_RET_LOCKLESS, /* the entry as of some moment of the window */
+};
+
+/* An operation: arguments in, then what its contract declares. */
+struct ref_op {
+	uint8_t id;		  /* opaque name of the operation, given back as debtor */
+	unsigned page;		  /* first page */
+	unsigned nr;		  /* pages */
+	unsigned max_nr;	  /* set: pages left in the folio */
+	struct ref_val val;	  /* set: first page's value, pfn advances */
+	bool young, dirty, write; /* flags of the entry or of what is cleared */
+	bool full;		  /* teardown: no user left, flush may come at the end of everything */
+	/* declared by the contract */
+	enum ref_ret ret;
+	bool changes; /* replaces versions (opens "either" for the range) */
+	bool collects_young, collects_dirty;
+	bool removes;		     /* collects by removal: nothing can be recorded afterwards */
+	unsigned flush_lo, flush_hi; /* pages for which the operation itself promises a completed flush */
+	/* filled by the mechanism */
+	uint64_t begin;
+	unsigned lo, hi; /* blocks of the range, in pages */
+	bool raced;	 /* lockless: a writer touched the block meanwhile */
+	bool must_young, must_dirty;
+};
+
+/* An entry as observed through an implementation. */
+struct ref_obs {
+	struct ref_val val; /* folio unused */
+	bool young, dirty;
+};
+
+struct ref_verdict {
+	const char *cls; /* NULL: explained */
+	const char *what;
+	uint8_t debtor; /* operation that owes */
+	unsigned page;
+};
+
+/* Legal differences that the mechanism counts when it uses them. */
+enum ref_legal {
+	REF_L_BEFORE_FLUSH,   /* an old translation used before the promised flush */
+	REF_L_UNRECORDED,     /* a cached entry served an access and left no trace */
+	REF_L_SPURIOUS_FAULT, /* a user access faulted although the entry permits it; the handler cures it */
+	REF_L_TRANSIENT_NONE, /* a lockless reader saw nothing while a writer converted the block */
+	REF_L_UNDER_REPORT,   /* a lockless reader missed A/D while a writer was in the block */
+	REF_L_SPREAD,	      /* A/D of another page of the folio was reported for this one */
+	REF_L_WIDENED,	      /* ageing or cleaning collected for neighbours of the folio */
+	REF_L_TEARDOWN_FLUSH, /* a flush inside a half cleared block promises nothing yet */
+	REF_L_RING,	      /* version history overflowed */
+	REF_NLEGAL
+};
+
+struct ref_mm {
+	unsigned npages, cont; /* pages of the window; pages of a contiguous block */
+	uint32_t gen;
+	uint64_t now;	     /* advances with every call */
+	struct ref_op *open; /* the writer inside its operation, or NULL */
+	struct ref_block block[REF_BLOCKS];
+	uint64_t legal[REF_NLEGAL];
+	struct ref_page page[REF_MAX_PAGES];
+};
+
+void ref_reset(struct ref_mm *mm, unsigned cont);
+
+/* The version now in force (the target, while an operation that changes the page is open). */
+const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page);
+bool ref_present(const struct ref_mm *mm, unsigned page);
+/* Can anybody still use an older translation of the page? The caller must flush before it maps anew. */
+bool ref_lingers(const struct ref_mm *mm, unsigned page);
+bool ref_in_teardown(const struct ref_mm *mm, unsigned page);
+
+typedef void (*ref_contract)(struct ref_mm *mm, struct ref_op *op);
+typedef bool (*ref_clip)(const struct ref_mm *mm, struct ref_op *op);
+
+/* Around an operation. begin: runs the contract. end: judges what it returned (NULL: void). */
+void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract);
+struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret);
+
+/* What the table shows for `page` when no operation is open (or the open one has just ended). */
+struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op);
+
+/* A hardware access happened. `cached`: served from a cached translation. */
+struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached);
+/* Hardware left a record of an access to `page` in the table (young, and dirty for a write). */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool dirty);
+/* Hardware may have set the access flag without an access. */
+void ref_speculated(struct ref_mm *mm, unsigned page);
+
+/* Contracts (contracts.c): clip says whether an op is legal near its page and moves it there; the contract
+ * declares what callers may rely on. */
+#define REF_OPS(X)                                                                                                 \
+	X(set_ptes)                                                                                                \
+	X(set_marker) X(ptep_get) X(ptep_get_lockless) X(ptep_get_and_clear) X(ptep_get_and_clear_full)            \
+		X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes)                \
+			X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)            \
+				X(clear_young_dirty_ptes) X(flush_tlb_range)
+#define X(name)                                                                                                    \
+	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
+	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
+REF_OPS(X)
+#undef X
+
+/* For the contracts: the version of `page` becomes `val` when this operation ends. */
+void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_val val, bool keep_ad);
+void ref_note(struct ref_mm *mm, enum ref_legal l);
+
+#endif
