@@ -1,0 +1,894 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Structured mutation: one source for both engines.
+ *
+ * Property: the output is an encoded program (encode(decode(out)) == out) of at most max_size bytes, and a
+ * function of input, max_size and seed alone. max_size < size only shrinks.
+ *
+ * The biases matter more than speed: bugs of page-table code sit where ops meet the same block, where a range
+ * covers a block exactly or crosses its edge by one, and where hardware acts between two steps of one op.
+ * Programs stay short (SOFT_OPS), because every execution pays for every op.
+ */
+#include "prog.h"
+
+#include <string.h>
+
+#include "hw/hw.h"
+
+enum { SOFT_OPS = 16, HARD_OPS = 24 };
+
+struct mut {
+	uint64_t rng;
+	struct prog p;
+	unsigned max; /* records that fit into the engine's buffer */
+	uint64_t ops_allowed, evs_allowed;
+};
+
+/* ---- choice ---- */
+
+/* splitmix64 */
+static uint64_t next(struct mut *m)
+{
+	uint64_t z = (m->rng += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+static unsigned below(struct mut *m, unsigned n)
+{
+	return n ? (unsigned)((next(m) >> 32) * n >> 32) : 0;
+}
+
+static bool percent(struct mut *m, unsigned p)
+{
+	return below(m, 100) < p;
+}
+
+static unsigned weighted(struct mut *m, const uint8_t *w, unsigned n)
+{
+	unsigned sum = 0, x;
+
+	for (unsigned i = 0; i < n; i++)
+		sum += w[i];
+	x = below(m, sum);
+	for (unsigned i = 0; i < n; i++) {
+		if (x < w[i])
+			return i;
+		x -= w[i];
+	}
+	return 0;
+}
+
+/* 1, 2, 3, ... each half as likely as the one before, at most `max`. */
+static unsigned geometric(struct mut *m, unsigned max)
+{
+	unsigned n = 1;
+
+	while (n < max && next(m) & 1)
+		n++;
+	return n;
+}
+
+static void read_masks(struct mut *m)
+{
+	m->ops_allowed = ~m->p.h.ops_off & ((1u << OP_NKINDS) - 1);
+	m->evs_allowed = ~m->p.h.evs_off & ((1u << EV_NKINDS) - 1);
+	if (!m->ops_allowed)
+		m->ops_allowed = (1u << OP_NKINDS) - 1;
+}
+
+static unsigned pick_kind(struct mut *m, const struct op_desc *d, unsigned n, uint64_t allowed)
+{
+	uint8_t w[(int)OP_NKINDS + (int)EV_NKINDS];
+
+	for (unsigned i = 0; i < n; i++)
+		w[i] = allowed >> i & 1 ? d[i].weight : 0;
+	return weighted(m, w, n);
+}
+
+/* ---- pages and ranges ---- */
+
+/* A record to be near to: late ones more often, or NULL in an empty program. */
+static const struct rec *near_rec(struct mut *m, unsigned at)
+{
+	unsigned back;
+
+	if (!m->p.n)
+		return NULL;
+	at = at < m->p.n ? at : m->p.n - 1;
+	back = percent(m, 70) ? geometric(m, 8) - 1 : below(m, m->p.n);
+	return &m->p.r[back <= at ? at - back : below(m, m->p.n)];
+}
+
+/* Offsets where things happen: edges and their neighbours, the middle. */
+static unsigned pick_off(struct mut *m)
+{
+	const unsigned cont = prog_cont(&m->p.h);
+
+	switch (below(m, 8)) {
+	case 0:
+	case 1:
+		return 0;
+	case 2:
+		return 1;
+	case 3:
+		return cont - 1;
+	case 4:
+		return cont - 2;
+	case 5:
+		return cont / 2;
+	default:
+		return below(m, cont);
+	}
+}
+
+static void pick_page(struct mut *m, struct rec *r, const struct rec *by)
+{
+	const unsigned cont = prog_cont(&m->p.h);
+
+	if (by && percent(m, 80)) {
+		r->block = by->block;
+		r->off = by->off;
+		if (percent(m, 20)) /* the neighbour, maybe across the edge */
+			r->off = (uint8_t)((by->off + (percent(m, 50) ? 1u : cont - 1)) % cont);
+		else if (percent(m, 40))
+			r->off = (uint8_t)pick_off(m);
+		if (percent(m, 6))
+			r->block = (uint8_t)((by->block + 1) % PROG_BLOCKS);
+		return;
+	}
+	r->block = (uint8_t)(percent(m, 60) ? 0 : below(m, PROG_BLOCKS));
+	r->off = (uint8_t)pick_off(m);
+}
+
+static void set_nr(struct rec *r, unsigned nr)
+{
+	r->nr = (uint16_t)(nr < 1 ? 1 : nr > 256 ? 256 : nr);
+}
+
+/* Whole blocks. */
+static void range_align(struct mut *m, struct rec *r)
+{
+	const unsigned cont = prog_cont(&m->p.h);
+
+	r->off = 0;
+	set_nr(r, cont * (percent(m, 80) ? 1 : 1 + below(m, PROG_BLOCKS)));
+}
+
+/* A few entries on both sides of a block edge. */
+static void range_straddle(struct mut *m, struct rec *r)
+{
+	const unsigned cont = prog_cont(&m->p.h);
+	const unsigned left = percent(m, 50) ? 1 : 1 + below(m, cont - 1);
+	const unsigned right = percent(m, 40) ? 1 : percent(m, 50) ? cont : 1 + below(m, cont);
+
+	r->off = (uint8_t)(cont - left);
+	set_nr(r, left + right);
+	if (r->block == PROG_BLOCKS - 1)
+		r->block--;
+}
+
+static void range_inside(struct mut *m, struct rec *r)
+{
+	const unsigned cont = prog_cont(&m->p.h), rest = cont - r->off;
+
+	switch (below(m, 5)) {
+	case 0:
+	case 1:
+		set_nr(r, 1);
+		break;
+	case 2:
+		set_nr(r, rest);
+		break;
+	case 3:
+		set_nr(r, rest - 1);
+		break;
+	default:
+		set_nr(r, 1 + below(m, rest));
+	}
+}
+
+static void pick_range(struct mut *m, struct rec *r, const struct rec *by)
+{
+	if (by && !by->is_event && op_descs[by->kind].args & A_NR && percent(m, 30)) {
+		r->nr = by->nr; /* exactly an earlier op's range */
+		r->off = by->off;
+		r->block = by->block;
+		return;
+	}
+	switch (below(m, 6)) {
+	case 0:
+	case 1:
+		range_align(m, r);
+		break;
+	case 2:
+		range_straddle(m, r);
+		break;
+	default:
+		range_inside(m, r);
+	}
+}
+
+/* ---- records ---- */
+
+/* How often a field is not zero; others are drawn evenly. */
+static const struct {
+	const char *name;
+	uint8_t percent;
+} field_bias[] = {
+	{"write", 75}, {"young", 60},  {"dirty", 40}, {"exec", 15}, {"special", 6}, {"shift", 10}, {"noflush", 12},
+	{"full", 50},  {"tables", 25}, {"high", 25},  {"smmu", 30}, {"xlate", 30},  {"pick", 30},
+};
+
+static void pick_field(struct mut *m, struct rec *r, const struct op_field *f)
+{
+	const unsigned max = (1u << f->bits) - 1;
+	unsigned p = 85;
+
+	for (unsigned i = 0; i < sizeof(field_bias) / sizeof(field_bias[0]); i++)
+		if (!strcmp(f->name, field_bias[i].name))
+			p = field_bias[i].percent;
+	rec_set_field(r, f, percent(m, p) ? 1 + below(m, max) : 0);
+}
+
+static void pick_fields(struct mut *m, struct rec *r)
+{
+	const struct op_desc *d = rec_desc(r);
+
+	for (unsigned i = 0; i < OP_MAX_FIELDS && d->field[i].name; i++)
+		pick_field(m, r, &d->field[i]);
+}
+
+static void pick_salt(struct mut *m, struct rec *r)
+{
+	r->salt = percent(m, 15) ? (uint8_t)next(m) : 0;
+}
+
+/* Another set_ptes of the block, whose folio a new one may continue. */
+static const struct rec *same_block_set(const struct prog *p, unsigned block)
+{
+	const struct rec *hit = NULL;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (!p->r[i].is_event && p->r[i].kind == OP_set_ptes && p->r[i].block == block)
+			hit = &p->r[i];
+	return hit;
+}
+
+static void fill_op(struct mut *m, struct rec *r, unsigned kind, const struct rec *by)
+{
+	const struct rec *set;
+
+	*r = (struct rec){.kind = (uint8_t)kind, .nr = 1};
+	r->cpu = (uint8_t)(percent(m, 65) ? 0 : below(m, m->p.h.ncpu));
+	pick_page(m, r, by);
+	if (op_descs[kind].args & A_NR)
+		pick_range(m, r, by);
+	pick_fields(m, r);
+	pick_salt(m, r);
+	set = kind == OP_set_ptes ? same_block_set(&m->p, r->block) : NULL;
+	if (set && percent(m, 50)) /* the folio: low nibble of a, with the shift above it */
+		r->a = set->a;
+}
+
+/* An event for the op at record i: in the op's block, by somebody else, at a step where memory changes. */
+static void fill_event(struct mut *m, struct rec *r, unsigned i)
+{
+	static const uint8_t anchors[HW_NCLASS] = {2, 6, 4, 8, 2, 3, 1};
+	const struct rec *op = &m->p.r[i];
+	const struct prog_hdr *h = &m->p.h;
+
+	*r = (struct rec){.is_event = 1, .kind = (uint8_t)pick_kind(m, ev_descs, EV_NKINDS, m->evs_allowed)};
+	r->anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
+	r->nr = (uint16_t)(percent(m, 90) ? geometric(m, 12) : 1 + below(m, 2 * prog_cont(h)));
+	if (h->smmu && percent(m, 25))
+		r->cpu = HW_SMMU;
+	else if (h->ncpu > 1)
+		r->cpu = (uint8_t)((op->cpu + 1 + below(m, h->ncpu - 1u)) % h->ncpu);
+	if (percent(m, 15) || r->kind == EV_drain || r->kind == EV_park)
+		r->cpu = op->cpu;
+	pick_page(m, r, op);
+	if (percent(m, 90))
+		r->block = op->block;
+	if (!(op_descs[op->kind].args & A_NR) || op->nr == 1) {
+		/* Inside a block any entry may carry the state; the op's own is still the likeliest. */
+		if (percent(m, 40))
+			r->off = op->off;
+	}
+	pick_fields(m, r);
+	pick_salt(m, r);
+}
+
+/* ---- changes; each returns whether it changed the program ---- */
+
+static bool insert(struct mut *m, unsigned at, const struct rec *r, unsigned n)
+{
+	return m->p.n + n <= m->max && !prog_insert(&m->p, at, r, n);
+}
+
+/* Record index of the k-th op, or n. */
+static unsigned op_at(const struct prog *p, unsigned k)
+{
+	unsigned i;
+
+	for (i = 0; i < p->n; i++)
+		if (!p->r[i].is_event && !k--)
+			break;
+	return i;
+}
+
+static unsigned any_op(struct mut *m)
+{
+	return op_at(&m->p, below(m, prog_count_ops(&m->p)));
+}
+
+/* An op boundary: late in the program more often, since state builds up. */
+static unsigned any_boundary(struct mut *m)
+{
+	const unsigned ops = prog_count_ops(&m->p);
+
+	return percent(m, 40) ? m->p.n : op_at(&m->p, below(m, ops + 1));
+}
+
+static bool do_insert_op(struct mut *m)
+{
+	const unsigned at = any_boundary(m);
+	struct rec r;
+
+	fill_op(m, &r, pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed), near_rec(m, at));
+	return insert(m, at, &r, 1);
+}
+
+static bool do_insert_event(struct mut *m)
+{
+	struct rec r[2];
+	unsigned i, n;
+
+	if (!m->evs_allowed || !m->p.n)
+		return false;
+	i = any_op(m);
+	fill_event(m, &r[0], i);
+	n = percent(m, 20) ? 2 : 1;
+	if (n == 2)
+		fill_event(m, &r[1], i);
+	return insert(m, prog_op_end(&m->p, i), r, n);
+}
+
+/* Map a range, then do something to it (or to a part of it), with hardware acting meanwhile. */
+static bool do_insert_pair(struct mut *m)
+{
+	const unsigned at = any_boundary(m), cont = prog_cont(&m->p.h);
+	const uint64_t others = m->ops_allowed & ~(1ull << OP_set_ptes);
+	struct rec r[2];
+
+	if (!others)
+		return false;
+	fill_op(m, &r[0], OP_set_ptes, near_rec(m, at));
+	if (percent(m, 60)) {
+		range_align(m, &r[0]);
+		r[0].a &= 0x0f; /* naturally aligned: foldable */
+		r[0].b &= (uint8_t) ~(1u << 4);
+	}
+	fill_op(m, &r[1], pick_kind(m, op_descs, OP_NKINDS, others), &r[0]);
+	if (percent(m, 50)) {
+		r[1].block = r[0].block;
+		r[1].off = (uint8_t)((r[0].off + below(m, r[0].nr)) % cont);
+		if (op_descs[r[1].kind].args & A_NR && percent(m, 60)) {
+			r[1].off = r[0].off;
+			r[1].nr = r[0].nr;
+		}
+	}
+	if (!insert(m, at, r, 2))
+		return false;
+	if (m->evs_allowed && percent(m, 60)) {
+		fill_event(m, &r[0], at + 1);
+		insert(m, at + 2, r, 1);
+	}
+	return true;
+}
+
+static bool do_delete_op(struct mut *m)
+{
+	const unsigned i = any_op(m);
+
+	if (prog_count_ops(&m->p) < 2)
+		return false;
+	prog_cut(&m->p, i, prog_op_end(&m->p, i));
+	return true;
+}
+
+static bool do_delete_event(struct mut *m)
+{
+	unsigned from = below(m, m->p.n);
+
+	for (unsigned k = 0; k < m->p.n; k++) {
+		const unsigned i = (from + k) % m->p.n;
+
+		if (m->p.r[i].is_event) {
+			prog_cut(&m->p, i, i + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A copy of an op with its events, right behind or somewhere else, often slightly changed. */
+static bool do_duplicate(struct mut *m)
+{
+	const unsigned i = any_op(m), n = prog_op_end(&m->p, i) - i;
+	const unsigned at = percent(m, 50) ? i + n : any_boundary(m);
+	struct rec r[8];
+
+	if (n > 8)
+		return false;
+	memcpy(r, &m->p.r[i], n * sizeof(r[0]));
+	if (percent(m, 30))
+		r[0].cpu = (uint8_t)below(m, m->p.h.ncpu);
+	if (percent(m, 30))
+		pick_page(m, &r[0], &r[0]);
+	return insert(m, at, r, n);
+}
+
+static bool do_swap_ops(struct mut *m)
+{
+	const unsigned i = any_op(m), j = prog_op_end(&m->p, i);
+	struct rec r[8];
+
+	if (j >= m->p.n || j - i > 8)
+		return false;
+	memcpy(r, &m->p.r[i], (j - i) * sizeof(r[0]));
+	prog_cut(&m->p, i, j);
+	return insert(m, prog_op_end(&m->p, i), r, j - i);
+}
+
+/* Another op on the same range: the cheapest way to compare paths through the implementation. */
+static bool do_change_kind(struct mut *m)
+{
+	struct rec *r = &m->p.r[any_op(m)];
+
+	r->kind = (uint8_t)pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed);
+	pick_fields(m, r);
+	if (op_descs[r->kind].args & A_NR && r->nr == 1)
+		pick_range(m, r, r);
+	return true;
+}
+
+static struct rec *any_event(struct mut *m)
+{
+	const unsigned from = below(m, m->p.n);
+
+	for (unsigned k = 0; k < m->p.n; k++)
+		if (m->p.r[(from + k) % m->p.n].is_event)
+			return &m->p.r[(from + k) % m->p.n];
+	return NULL;
+}
+
+/* One step earlier or later, another class, another ordinal. */
+static bool do_move_event(struct mut *m)
+{
+	struct rec *r = any_event(m);
+
+	if (!r)
+		return false;
+	switch (below(m, 4)) {
+	case 0:
+		r->nr = r->nr < 256 ? (uint16_t)(r->nr + 1) : r->nr;
+		break;
+	case 1:
+		r->nr = r->nr > 1 ? (uint16_t)(r->nr - 1) : (uint16_t)2;
+		break;
+	case 2:
+		r->anchor = (uint8_t)below(m, HW_NCLASS);
+		break;
+	default:
+		r->nr = (uint16_t)geometric(m, 16);
+	}
+	return true;
+}
+
+/* The event goes to the op before or behind its own. */
+static bool do_rehome_event(struct mut *m)
+{
+	struct rec *e = any_event(m), r;
+	unsigned i, at;
+
+	if (!e || prog_count_ops(&m->p) < 2)
+		return false;
+	r = *e;
+	i = (unsigned)(e - m->p.r);
+	prog_cut(&m->p, i, i + 1);
+	at = percent(m, 50) ? any_op(m) : i;
+	while (at && (at >= m->p.n || m->p.r[at].is_event))
+		at--;
+	return insert(m, prog_op_end(&m->p, at), &r, 1);
+}
+
+static bool do_change_event(struct mut *m)
+{
+	struct rec *r = any_event(m);
+	unsigned i;
+
+	if (!r)
+		return false;
+	for (i = (unsigned)(r - m->p.r); m->p.r[i].is_event;)
+		i--;
+	switch (below(m, 4)) {
+	case 0:
+		if (!m->evs_allowed)
+			return false;
+		r->kind = (uint8_t)pick_kind(m, ev_descs, EV_NKINDS, m->evs_allowed);
+		break;
+	case 1:
+		r->cpu = (uint8_t)below(m, HW_MAX_AGENT);
+		break;
+	case 2:
+		pick_page(m, r, &m->p.r[i]);
+		break;
+	default:
+		fill_event(m, r, i);
+	}
+	return true;
+}
+
+static bool do_change_arg(struct mut *m)
+{
+	struct rec *r = &m->p.r[any_op(m)];
+	const struct op_desc *d = rec_desc(r);
+	unsigned nf = 0;
+
+	while (nf < OP_MAX_FIELDS && d->field[nf].name)
+		nf++;
+	switch (below(m, 3 + 3 * nf)) {
+	case 0:
+		r->cpu = (uint8_t)below(m, m->p.h.ncpu);
+		return true;
+	case 1:
+		r->block = (uint8_t)below(m, PROG_BLOCKS);
+		return true;
+	case 2:
+		pick_page(m, r, near_rec(m, m->p.n));
+		return true;
+	}
+	if (nf)
+		pick_field(m, r, &d->field[below(m, nf)]);
+	return nf;
+}
+
+static bool do_range(struct mut *m)
+{
+	const unsigned cont = prog_cont(&m->p.h);
+	struct rec *r = &m->p.r[any_op(m)];
+
+	if (!(op_descs[r->kind].args & A_NR)) {
+		r->off = (uint8_t)pick_off(m);
+		return true;
+	}
+	switch (below(m, 8)) {
+	case 0:
+	case 1:
+		range_align(m, r);
+		break;
+	case 2:
+		range_straddle(m, r);
+		break;
+	case 3: /* drop the first entry, keep the end */
+		r->off = (uint8_t)((r->off + 1) % cont);
+		set_nr(r, r->nr - 1u);
+		break;
+	case 4:
+		set_nr(r, r->nr - 1u);
+		break;
+	case 5:
+		set_nr(r, r->nr + 1u);
+		break;
+	case 6:
+		pick_range(m, r, near_rec(m, m->p.n));
+		break;
+	default:
+		range_inside(m, r);
+	}
+	return true;
+}
+
+static bool do_salt(struct mut *m)
+{
+	if (percent(m, 30) || !m->p.n)
+		m->p.h.salt = percent(m, 30) ? 0 : (uint32_t)next(m);
+	else
+		m->p.r[below(m, m->p.n)].salt = (uint8_t)next(m);
+	return true;
+}
+
+/* ---- header ---- */
+
+static unsigned pick_geo(struct mut *m)
+{
+	static const uint8_t w[HW_NGEO] = {50, 30, 8, 12};
+
+	return weighted(m, w, HW_NGEO);
+}
+
+/* Swarm testing: a campaign whose programs each lack some ops reaches states that mixing all ops dilutes. */
+static void draw_swarm(struct mut *m)
+{
+	struct prog_hdr *h = &m->p.h;
+
+	h->ops_off = 0;
+	h->evs_off = 0;
+	if (percent(m, 50))
+		return;
+	for (unsigned i = 0; i < OP_NKINDS; i++)
+		if (percent(m, 40) && i != OP_set_ptes) /* nothing happens on an empty table */
+			h->ops_off |= 1u << i;
+	for (unsigned i = 0; i < EV_NKINDS; i++)
+		if (percent(m, 25))
+			h->evs_off |= (uint8_t)(1u << i);
+}
+
+static void draw_personality(struct mut *m)
+{
+	static const uint8_t drain[HW_NDRAIN] = {45, 35, 20}, xlate[HW_NXLATE] = {40, 25, 15, 20},
+			     pick[HW_NPICK] = {40, 15, 15, 30};
+	struct prog_hdr *h = &m->p.h;
+
+	h->drain = (uint8_t)weighted(m, drain, HW_NDRAIN);
+	h->xlate = (uint8_t)weighted(m, xlate, HW_NXLATE);
+	h->pick = (uint8_t)weighted(m, pick, HW_NPICK);
+	h->early = percent(m, 40);
+	h->alloc_fails = percent(m, 4);
+}
+
+static void draw_features(struct mut *m)
+{
+	static const uint8_t ncpu[HW_MAX_CPU] = {25, 55, 10, 10}, update[] = {12, 13, 75},
+			     bbml[] = {30, 15, 30, 25};
+	struct prog_hdr *h = &m->p.h;
+
+	h->ncpu = (uint8_t)(1 + weighted(m, ncpu, HW_MAX_CPU));
+	h->update = (uint8_t)weighted(m, update, 3);
+	h->update_odd = percent(m, 85) ? h->update : (uint8_t)below(m, h->update + 1u);
+	h->smmu = percent(m, 25) ? (uint8_t)(1 + below(m, 3)) : 0;
+	h->smmu_btm = percent(m, 30);
+	h->ets2 = percent(m, 25);
+	h->ttl = percent(m, 50);
+	h->tlbirange = percent(m, 50);
+	h->bbml = (uint8_t)weighted(m, bbml, 4);
+}
+
+static bool do_header(struct mut *m)
+{
+	switch (below(m, 8)) {
+	case 0:
+		prog_set_geo(&m->p, pick_geo(m));
+		break;
+	case 1:
+		draw_features(m);
+		break;
+	case 2:
+		draw_personality(m);
+		break;
+	case 3:
+		draw_swarm(m);
+		read_masks(m);
+		break;
+	case 4:
+		m->p.h.ncpu = (uint8_t)(1 + below(m, HW_MAX_CPU));
+		break;
+	default: {
+		const struct hdr_key *k = &hdr_keys[1 + below(m, HDR_NKEYS - 1)];
+
+		hdr_set(&m->p.h, k, below(m, k->n));
+	}
+	}
+	return true;
+}
+
+/* ---- whole programs ---- */
+
+/* Removes whole ops until the program has at most `ops` ops and fits; old ones (set-up) go last. */
+static void shorten(struct mut *m, unsigned ops)
+{
+	while (m->p.n && (prog_count_ops(&m->p) > ops || m->p.n > m->max)) {
+		const unsigned n = prog_count_ops(&m->p);
+		const unsigned i = op_at(&m->p, n - 1 - (percent(m, 50) ? 0 : below(m, n)));
+
+		if (n == 1) { /* one op and more events than fit */
+			m->p.n = m->p.n < m->max ? m->p.n : m->max;
+			return;
+		}
+		prog_cut(&m->p, i, prog_op_end(&m->p, i));
+	}
+}
+
+static bool do_truncate(struct mut *m)
+{
+	const unsigned n = prog_count_ops(&m->p);
+
+	if (n < 4)
+		return false;
+	shorten(m, 1 + below(m, n - 1));
+	return true;
+}
+
+/* Everything into one block, or one block's records into another: more meetings. */
+static bool do_gather(struct mut *m)
+{
+	const unsigned to = below(m, PROG_BLOCKS), from = below(m, PROG_BLOCKS);
+	const bool all = percent(m, 40);
+
+	for (unsigned i = 0; i < m->p.n; i++)
+		if (all || m->p.r[i].block == from)
+			m->p.r[i].block = (uint8_t)to;
+	return true;
+}
+
+static void fill_program(struct mut *m, unsigned nops)
+{
+	unsigned tries = 8 * nops + 8;
+
+	while (prog_count_ops(&m->p) < nops && tries--) {
+		if (percent(m, 40) || !m->p.n)
+			do_insert_pair(m);
+		else
+			do_insert_op(m);
+		if (percent(m, 45))
+			do_insert_event(m);
+	}
+	shorten(m, nops);
+}
+
+static void generate(struct mut *m, unsigned nops)
+{
+	memset(&m->p.h, 0, sizeof(m->p.h));
+	m->p.n = 0;
+	draw_features(m);
+	m->p.h.geo = (uint8_t)pick_geo(m);
+	draw_personality(m);
+	draw_swarm(m);
+	m->p.h.salt = percent(m, 30) ? (uint32_t)next(m) : 0;
+	read_masks(m);
+	prog_normalize(&m->p);
+	fill_program(m, nops);
+	prog_normalize(&m->p);
+}
+
+void mut_generate(struct prog *p, unsigned nops, uint32_t seed)
+{
+	struct mut m = {.rng = seed, .max = PROG_MAX_RECS};
+
+	generate(&m, nops);
+	*p = m.p;
+}
+
+static const struct {
+	bool (*fn)(struct mut *);
+	uint8_t weight, grows;
+} changes[] = {
+	{do_insert_op, 16, 1}, {do_insert_pair, 8, 1},	{do_insert_event, 16, 1}, {do_duplicate, 5, 1},
+	{do_delete_op, 10, 0}, {do_delete_event, 4, 0}, {do_swap_ops, 5, 0},	  {do_change_kind, 6, 0},
+	{do_move_event, 8, 0}, {do_change_event, 8, 0}, {do_rehome_event, 3, 0},  {do_change_arg, 12, 0},
+	{do_range, 12, 0},     {do_salt, 3, 0},		{do_header, 9, 0},	  {do_truncate, 2, 0},
+	{do_gather, 2, 0},
+};
+enum { NCHANGES = sizeof(changes) / sizeof(changes[0]) };
+
+static void change(struct mut *m)
+{
+	uint8_t w[NCHANGES];
+	const unsigned ops = prog_count_ops(&m->p);
+	const bool full = ops >= HARD_OPS || m->p.n >= m->max;
+
+	for (unsigned i = 0; i < NCHANGES; i++) {
+		w[i] = changes[i].weight;
+		if (changes[i].grows)
+			w[i] = full ? 0 : ops >= SOFT_OPS ? w[i] / 4 : w[i];
+	}
+	for (unsigned tries = 0; tries < 8; tries++) {
+		if (!m->p.n) {
+			if (m->max)
+				fill_program(m, 1 + below(m, m->max < 6 ? m->max : 6));
+			return;
+		}
+		if (changes[weighted(m, w, NCHANGES)].fn(m))
+			return;
+	}
+}
+
+/* Text seeds become bytes here, so that an engine can start from the committed corpus as it is. */
+static void load(struct prog *p, const uint8_t *data, size_t size)
+{
+	if (!prog_is_text(data, size) || prog_parse(p, "", (const char *)data, size, NULL, 0))
+		prog_decode(p, data, size);
+}
+
+static unsigned fits(size_t max_size)
+{
+	const size_t n = (max_size - PROG_HDR_BYTES) / PROG_REC_BYTES;
+
+	return n < PROG_MAX_RECS ? (unsigned)n : PROG_MAX_RECS;
+}
+
+size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed)
+{
+	struct mut m;
+	uint8_t out[PROG_MAX_BYTES];
+	size_t n;
+
+	if (max_size < PROG_HDR_BYTES) /* no program fits; both engines take 0 as "no mutation" */
+		return 0;
+	m.rng = seed;
+	m.max = fits(max_size);
+	load(&m.p, data, size);
+	read_masks(&m);
+	if (m.p.n > m.max || max_size < size) {
+		shorten(&m, max_size < size ? prog_count_ops(&m.p) / 2 : PROG_MAX_RECS);
+		if (max_size < size && m.p.n < m.max)
+			m.max = m.p.n;
+	} else if (prog_count_ops(&m.p) > 2 * HARD_OPS && percent(&m, 50)) {
+		shorten(&m, HARD_OPS); /* an imported trace, or another fuzzer's liking */
+	}
+	if (m.p.n < 2 && max_size >= size && percent(&m, 30))
+		generate(&m, 2 + below(&m, SOFT_OPS / 2));
+	shorten(&m, PROG_MAX_RECS);
+	for (unsigned k = geometric(&m, 6); k; k--) {
+		change(&m);
+		prog_normalize(&m.p);
+	}
+	n = prog_encode(&m.p, out);
+	memcpy(data, out, n);
+	return n;
+}
+
+/* Copies ops [i, j) of `from` (geometry and CPUs of `to`) into `to` at record `at`, as far as they fit. */
+static void graft(struct prog *to, unsigned at, const struct prog *from, unsigned i, unsigned j, unsigned max)
+{
+	while (i < j) {
+		const unsigned end = prog_op_end(from, i);
+
+		if (to->n + (end - i) > max || prog_insert(to, at, &from->r[i], end - i))
+			return;
+		at += end - i;
+		i = end;
+	}
+}
+
+size_t mut_crossover(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, uint8_t *out, size_t max,
+		     uint32_t seed)
+{
+	struct mut m = {.rng = seed};
+	struct prog other;
+	uint8_t buf[PROG_MAX_BYTES];
+	unsigned ops, i, j, at;
+	size_t n;
+
+	if (max < PROG_HDR_BYTES)
+		return 0;
+	m.max = fits(max);
+	load(&m.p, a, na);
+	load(&other, b, nb);
+	prog_set_geo(&other, m.p.h.geo);
+	/* A segment of b... */
+	ops = prog_count_ops(&other);
+	i = below(&m, ops);
+	j = i + 1 + below(&m, ops - i);
+	i = op_at(&other, i);
+	j = op_at(&other, j);
+	/* ... instead of a's tail, or between two ops of a. */
+	at = any_boundary(&m);
+	if (percent(&m, 50))
+		m.p.n = at;
+	shorten(&m, HARD_OPS);
+	at = at < m.p.n ? at : m.p.n;
+	while (at < m.p.n && m.p.r[at].is_event)
+		at++;
+	graft(&m.p, at, &other, i, j, m.max);
+	if (percent(&m, 25))
+		m.p.h = other.h;
+	shorten(&m, HARD_OPS);
+	prog_normalize(&m.p);
+	n = prog_encode(&m.p, buf);
+	memcpy(out, buf, n);
+	return n;
+}
