@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Operations of `opt` on single descriptors (opt_pte.c) and on contiguous runs (opt_contpte.c). Values are
+ * descriptors, not seam values. All but the lockless get expect the page-table lock to be held.
+ */
+#ifndef IMPL_OPT_CONTPTE_H
+#define IMPL_OPT_CONTPTE_H
+
+#include "../hw/hook.h"
+#include "opt_pte.h"
+
+/* Macros, so that each step carries the kernel function that makes it. */
+#define __ptep_get(ptep)	    hw_load(ptep, HW_RELAXED, __func__, __LINE__)
+#define __set_pte(ptep, pte)	    hw_store(ptep, pte, HW_RELAXED, __func__, __LINE__)
+#define pte_cmpxchg(ptep, old, new) hw_cmpxchg(ptep, old, new, HW_RELAXED, __func__, __LINE__)
+
+/* One descriptor at a time; CONT is as in the value given. */
+void __set_ptes(uint64_t *ptep, uint64_t pte, unsigned nr);
+uint64_t __ptep_get_and_clear(uint64_t *ptep);
+uint64_t __get_and_clear_full_ptes(uint64_t *ptep, unsigned nr);
+void __clear_full_ptes(uint64_t *ptep, unsigned nr);
+int __ptep_test_and_clear_young(uint64_t *ptep);
+int __ptep_clear_flush_young(uint64_t addr, uint64_t *ptep);
+void ___ptep_set_wrprotect(uint64_t *ptep, uint64_t pte);
+void __wrprotect_ptes(uint64_t *ptep, unsigned nr);
+void __clear_young_dirty_ptes(uint64_t *ptep, unsigned nr, unsigned cydp);
+int __ptep_set_access_flags_notlbi(uint64_t *ptep, uint64_t entry);
+int __ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
+
+/* Whole runs. */
+void __contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte);
+void __contpte_try_unfold(uint64_t addr, uint64_t *ptep, uint64_t pte);
+uint64_t contpte_ptep_get(uint64_t *ptep, uint64_t orig_pte);
+uint64_t contpte_ptep_get_lockless(uint64_t *orig_ptep);
+void contpte_set_ptes(uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr);
+uint64_t contpte_ptep_get_and_clear_full(uint64_t *ptep);
+uint64_t contpte_get_and_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
+void contpte_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
+int contpte_ptep_test_and_clear_young(uint64_t *ptep);
+int contpte_ptep_clear_flush_young(uint64_t addr, uint64_t *ptep);
+void contpte_wrprotect_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
+void contpte_clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp);
+int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
+
+/*
+ * Fold when the last entry of a run has been set: core code maps upwards, so that is when a run completes.
+ * Special mappings have no folio and never fold.
+ */
+static inline void contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+{
+	const uint64_t contmask = CONT_PTES - 1;
+
+	if (((addr >> PAGE_SHIFT) & contmask) != contmask)
+		return;
+	if ((pte_pfn(pte) & contmask) != contmask && !BUG(fold_misaligned))
+		return;
+	if (pte_valid(pte) && !pte_cont(pte) && !pte_special(pte))
+		__contpte_try_fold(addr, ptep, pte);
+}
+
+static inline void contpte_try_unfold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+{
+	if (pte_valid_cont(pte))
+		__contpte_try_unfold(addr, ptep, pte);
+}
+
+#endif
