@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Break-before-make rules, checked when a valid leaf becomes coherent.
+ *
+ * Property: a finding is exactly a change that DDI 0487 D8.16.1 allows only by break-before-make while an old
+ * translation of the same address may still be used: another output address, memory type, shareability, or
+ * global where it was not, at any level of FEAT_BBM; another size or contiguous bit only below level 1.
+ * Permissions, AF, DBM, dirty and software bits may change in place.
+ */
+#include "internal.h"
+
+/* What all entries of a contiguous block must agree on. */
+uint64_t bbm_norm(uint32_t loc, uint64_t v, bool *misaligned)
+{
+	const uint64_t in_block = (v & hw_m.oa_mask) >> hw_m.page_shift & (hw_m.ncont - 1);
+
+	*misaligned = in_block != (loc & (hw_m.ncont - 1));
+	return desc_block(v) & (hw_m.oa_mask | HW_D_ATTRIDX | D_SH | HW_D_NG);
+}
+
+struct xlation {
+	uint64_t va, size, oa, val;
+	bool cont;
+};
+
+static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
+{
+	struct xlation x = {.va = va, .size = 1ull << hw_m.shift[level], .oa = v & hw_m.oa_mask, .val = v};
+
+	if (level == 3 && (v & HW_D_CONT)) {
+		x.cont = true;
+		x.size = 1ull << block_shift();
+		x.va &= ~(x.size - 1);
+		x.oa &= ~(x.size - 1);
+	} else if (level < 3) {
+		x.oa &= ~(x.size - 1);
+	}
+	return x;
+}
+
+static enum hw_finding bbm_compare(const struct xlation *old, const struct xlation *new)
+{
+	const uint64_t attrs = HW_D_ATTRIDX | D_SH;
+
+	if (old->va >= new->va + new->size || new->va >= old->va + old->size)
+		return HW_F_NONE;
+	if (old->oa - old->va != new->oa - new->va)
+		return HW_F_BBM_OA;
+	if ((old->val ^ new->val) & attrs)
+		return HW_F_BBM_OA;
+	if ((old->val & HW_D_NG) && !(new->val &HW_D_NG))
+		return HW_F_BBM_OA;
+	if (old->size != new->size && hw.cfg.bbml == 0)
+		return HW_F_BBM_CONT;
+	return HW_F_NONE;
+}
+
+static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
+{
+	if (a == HW_F_NONE)
+		return b;
+	return b != HW_F_NONE && b < a ? b : a; /* OA before CONT in the enum */
+}
+
+static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsigned asid)
+{
+	enum hw_finding worst = HW_F_NONE;
+
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
+		const struct hw_stale *e = &hw_m.stale[i];
+		struct xlation old;
+
+		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, e->level))
+			continue;
+		if (e->asid != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+			continue;
+		old = xlation_of(e->va, e->val, e->level);
+		worst = worse(worst, bbm_compare(&old, x));
+	}
+	return worst;
+}
+
+/* Against valid neighbours of the block, which a TLB may hold at any time. */
+static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uint64_t va)
+{
+	const uint32_t first = loc_block(loc);
+	const uint64_t base = va & ~((1ull << block_shift()) - 1);
+	enum hw_finding worst = HW_F_NONE;
+
+	for (uint32_t l = first; l < first + hw_m.ncont; l++) {
+		const uint64_t v = coh_read(l);
+		struct xlation old;
+
+		if (l == loc || !desc_is_leaf(v, 3) || desc_is_poison(v))
+			continue;
+		old = xlation_of(base + ((uint64_t)(l - first) << hw_m.page_shift), v, 3);
+		worst = worse(worst, bbm_compare(&old, x));
+	}
+	return worst;
+}
+
+static enum hw_finding check_level3(uint32_t loc, const struct hw_frame *f, const struct xlation *x, uint64_t va)
+{
+	const struct hw_block *b = block_of(loc);
+	enum hw_finding worst = worse(check_list(stale_bucket_page(va), x, f->asid),
+				      check_list(stale_bucket_block(va), x, f->asid));
+	bool misaligned;
+
+	if (!x->cont)
+		return b->ncont ? worse(worst, check_siblings(loc, x, va)) : worst;
+	if (b->ncont && !b->mixed && bbm_norm(loc, x->val, &misaligned) == b->norm && !misaligned) {
+		/* The first entry of the run was checked against the whole block. */
+		return b->nsingle ? worse(worst, check_siblings(loc, x, va)) : worst;
+	}
+	if (b->ncont || b->nsingle)
+		worst = worse(worst, check_siblings(loc, x, va));
+	for (unsigned i = 0; i < hw_m.ncont; i++)
+		worst = worse(worst,
+			      check_list(stale_bucket_page(x->va + ((uint64_t)i << hw_m.page_shift)), x, f->asid));
+	return worst;
+}
+
+/* `v` has just replaced another value at loc, whose block counts do not include either. */
+void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line)
+{
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[f->level]);
+	enum hw_finding worst;
+	struct xlation x;
+
+	if (!desc_is_leaf(v, f->level))
+		return;
+	x = xlation_of(va, v, f->level);
+	worst = check_list(STALE_UP, &x, f->asid);
+	if (f->level == 3)
+		worst = worse(worst, check_level3(loc, f, &x, va));
+	if (worst != HW_F_NONE)
+		hw_find(worst, fn, line);
+}

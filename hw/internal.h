@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine's private state, shared by the files of hw/ only.
+ *
+ * Property: one struct holds everything that an execution can change, so that reset and the state hash see
+ * all of it; table memory is addressed by `loc` (frame << 13 | entry), never by host address.
+ */
+#ifndef HW_INTERNAL_H
+#define HW_INTERNAL_H
+
+#include <stddef.h>
+#include "hw.h"
+
+#define LOC_BITS     13 /* log2 HW_MAX_TABLE */
+#define LOC_NONE     0u /* frame 0 is never a table */
+#define LINE_BITS    3	/* entries of a 64-byte line */
+#define MAP_WORDS    (HW_MAX_TABLE >> LINE_BITS >> 6)
+#define ARENA_BYTES  ((uint64_t)HW_MAX_FRAMES << HW_FRAME_SHIFT)
+#define MAX_BLOCKS   256 /* contiguous blocks of the largest table */
+#define PEND_MAX     64
+#define STALE_MAX    512
+#define STALE_HASH   256
+#define STALE_UP     STALE_HASH /* the list of everything above level 3 */
+#define STALE_BUCKET (STALE_HASH + 1)
+#define NIL	     0xffffu
+#define LOCK_MAX     64
+#define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
+#define VA_MASK	     0x0000ffffffffffffull
+#define D_SH	     (3ull << 8)
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum frame_state {
+	FRAME_NEVER, /* not allocated since reset */
+	FRAME_LIVE,
+	FRAME_FREED, /* reads as the freed poison; a store is a finding */
+};
+
+struct hw_frame {
+	uint8_t state;	 /* enum frame_state */
+	uint8_t level;	 /* level of the table it was allocated as */
+	bool zero;	 /* untouched lines read as zero; otherwise as poison */
+	bool is_root;	 /* some agent's translation context points here */
+	bool reach;	 /* cache: a walker can get here (valid while epoch matches) */
+	uint16_t asid;	 /* root: its ASID; others: cache of the root's */
+	uint16_t nlink;	 /* coherent table descriptors that point here */
+	uint16_t nstale; /* cached table descriptors that point here */
+	uint32_t parent; /* the latest table descriptor that pointed here, or LOC_NONE */
+	uint32_t epoch;
+	uint64_t va;		  /* cache: first VA translated */
+	uint64_t map[MAP_WORDS];  /* lines of memory that are materialized */
+	const char *fn, *link_fn; /* who allocated or freed it, who linked it last: for blame only */
+	int line, link_line;
+};
+
+/* What the level-3 entries of one contiguous block hold now, so that no store has to scan its siblings. */
+struct hw_block {
+	uint16_t ncont;	  /* valid entries with the contiguous bit */
+	uint16_t nsingle; /* valid entries without */
+	bool mixed;	  /* the contiguous ones do not all agree: scan */
+	uint64_t norm;	  /* what they agree on: block address, memory attributes, nG */
+};
+
+/* A plain store that its CPU executed and other observers do not see yet. */
+struct hw_pend {
+	uint64_t val;
+	uint64_t seq; /* global order of execution */
+	uint32_t loc;
+	uint32_t group; /* number of the CPU's DMBs before it: a later group never drains first */
+	uint8_t own;	/* 0 own walker may miss it; 1 DSB NSH done; 2 and context synchronised: must see it */
+	bool clear;	/* clear_page: the whole frame of loc */
+	const char *fn;
+	int line;
+};
+
+struct hw_cpu {
+	struct hw_pend pend[PEND_MAX]; /* in program order */
+	unsigned npend, nclear;
+	uint8_t cnt[64]; /* pending stores by loc & 63: fast reject of forwarding */
+	uint32_t group;
+	/* Ticks of this CPU's last DSBs: [0] any domain, [1] inner shareable or wider. */
+	uint64_t dsb_st[2];  /* that order its own stores (full or ST) */
+	uint64_t dsb_all[2]; /* of any kind */
+	unsigned nlocks;     /* spinlocks held by software on this CPU */
+	uint16_t marked[STALE_MAX];
+	unsigned nmarked; /* > STALE_MAX: the list overflowed, scan everything */
+};
+
+/* A replaced descriptor value that some agent may still use. */
+struct hw_stale {
+	uint64_t va;   /* first address it translates (block start if cont) */
+	uint64_t val;  /* cont: output address rounded down to the block */
+	uint64_t tick; /* when it was last replaced: before that it was visible */
+	uint32_t loc;
+	uint16_t asid;
+	uint8_t level;
+	uint8_t cont;
+	uint8_t tlb;	/* agents whose TLB may hold it, until a TLBI completes */
+	uint8_t early;	/* CPUs that may use it through an early walk, until context synchronisation */
+	uint8_t kill_b; /* CPUs with an incomplete broadcast TLBI that covers it */
+	uint8_t kill_l; /* CPUs with an incomplete local TLBI that covers it */
+	uint8_t writer; /* agent that replaced it */
+	uint8_t live;
+	uint16_t bucket, next, prev; /* neighbours in the bucket */
+	uint16_t newer, older;	     /* neighbours by age */
+};
+
+struct hw_agent_ctx {
+	uint32_t root; /* frame, 0 none */
+	uint16_t asid;
+};
+
+struct hw_priv {
+	uint64_t *mem; /* the arena; mem[loc] */
+	/* Geometry, unpacked. */
+	unsigned page_shift, table_bits, cont_bits, root_level, nentries, ncont;
+	unsigned shift[4]; /* log2 of the bytes one entry of a level translates */
+	uint64_t oa_mask;
+	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
+	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
+	uint64_t tick, seq;
+	unsigned npend; /* of all CPUs */
+	uint32_t pick_last, pick_ord, alt;
+	struct hw_agent_ctx ctx[HW_MAX_AGENT];
+	struct hw_frame frame[HW_MAX_FRAMES];
+	struct hw_block block[HW_MAX_FRAMES][MAX_BLOCKS];
+	struct hw_cpu cpu[HW_MAX_CPU];
+	struct {
+		int8_t held, last; /* CPU + 1 that holds it; CPU + 1 that released it last */
+	} lock[LOCK_MAX];
+	uint16_t head[STALE_BUCKET];
+	uint16_t free_head, newest, oldest, stale_top;
+	unsigned nstale, nearly[HW_MAX_CPU];
+	struct hw_stale stale[STALE_MAX];
+};
+extern struct hw_priv hw_m;
+
+/* Descriptors. */
+static inline bool desc_is_table(uint64_t v, unsigned level)
+{
+	return level < 3 && (v & 3) == 3;
+}
+
+/* DDI 0487 D8.3.1: level 3 needs bits[1:0] == 0b11; above, 0b01 is a block. */
+static inline bool desc_is_leaf(uint64_t v, unsigned level)
+{
+	return (v & 3) == (level == 3 ? 3 : 1);
+}
+
+/* Poison is recognised by its output address, which no data page has. */
+static inline bool desc_is_poison(uint64_t v)
+{
+	const unsigned top = (v >> 40) & 0xff;
+
+	return (v & 1) && (top == 0xde || top == 0xfe);
+}
+
+static inline struct hw_frame *frame_of(uint32_t loc)
+{
+	return &hw_m.frame[loc >> LOC_BITS];
+}
+
+static inline struct hw_block *block_of(uint32_t loc)
+{
+	return &hw_m.block[loc >> LOC_BITS][(loc & (HW_MAX_TABLE - 1)) >> hw_m.cont_bits];
+}
+
+static inline uint32_t loc_block(uint32_t loc)
+{
+	return loc & ~(hw_m.ncont - 1);
+}
+
+static inline unsigned block_shift(void)
+{
+	return hw_m.page_shift + hw_m.cont_bits;
+}
+
+/* Output address as a contiguous block: the low bits come from the VA (DDI 0487 D8.7.1). */
+static inline uint64_t desc_block(uint64_t v)
+{
+	return v & ~(((1ull << block_shift()) - 1) & hw_m.oa_mask);
+}
+
+static inline uint64_t frame_synth(const struct hw_frame *f, uint32_t loc)
+{
+	const uint64_t top = f->state == FRAME_LIVE ? 0xde : 0xfe;
+
+	if (f->state == FRAME_LIVE && f->zero)
+		return 0;
+	return top << 40 | (uint64_t)loc << 16 | HW_D_NG | HW_D_AF | D_SH | HW_D_USER | HW_D_TABLE | HW_D_VALID;
+}
+
+static inline bool line_is_real(const struct hw_frame *f, uint32_t loc)
+{
+	const unsigned line = (loc & (HW_MAX_TABLE - 1)) >> LINE_BITS;
+
+	return f->map[line >> 6] >> (line & 63) & 1;
+}
+
+/* The coherent value: what an observer without pending stores of its own reads. */
+static inline uint64_t coh_read(uint32_t loc)
+{
+	const struct hw_frame *f = frame_of(loc);
+
+	return likely(line_is_real(f, loc)) ? hw_m.mem[loc] : frame_synth(f, loc);
+}
+
+static inline uint64_t *loc_ptr(uint32_t loc)
+{
+	return &hw_m.mem[loc];
+}
+
+static inline void hw_find(enum hw_finding f, const char *fn, int line)
+{
+	if (hw.on_finding)
+		hw.on_finding(f, fn, line);
+}
+
+/* geo.c */
+uint32_t hw_pick(unsigned what, uint32_t n); /* stateless choice among n */
+/* mem.c: frames and coherent memory */
+void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line);
+void mem_update(uint32_t loc, uint64_t v, unsigned agent); /* by the AF/dirty updater */
+void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line);
+void *mem_alloc(unsigned level, bool zero, const char *fn, int line);
+void mem_free(uint32_t frame, const char *fn, int line);
+bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid */
+/* pend.c: pending stores */
+bool pend_forward(const struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group);
+void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn, int line);
+void pend_drain_all(unsigned cpu);
+void pend_drain_older(unsigned cpu); /* those that a DMB orders before what comes now */
+void pend_drain_loc(unsigned cpu, uint32_t loc);
+void pend_drain_frame(uint32_t frame); /* of all CPUs */
+void pend_drain_newest(void);
+void pend_mark_nsh(unsigned cpu);
+void pend_mark_sync(unsigned cpu);
+/* stale.c: the stale list */
+void stale_reset(void);
+void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask);
+void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
+void stale_sync(unsigned cpu);
+unsigned stale_bucket_page(uint64_t va);
+unsigned stale_bucket_block(uint64_t va);
+/* bbm.c: break-before-make rules */
+void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
+uint64_t bbm_norm(uint32_t loc, uint64_t v, bool *misaligned);
+/* tlbi.c */
+void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);
+void tlbi_complete(unsigned cpu, bool ish);
+void tlbi_notify(unsigned cpu, unsigned asid, uint64_t start, uint64_t end);
+/* walk.c */
+struct hw_leaf {
+	uint64_t desc;
+	uint32_t loc; /* LOC_NONE: the walk ended outside table memory */
+	uint8_t level;
+};
+enum walk_view {
+	VIEW_MEM,   /* coherent memory */
+	VIEW_UPPER, /* own pending stores above level 3; below only what a DMB orders before them */
+	VIEW_OWN,   /* and all own pending stores */
+};
+/* `cpu` < 0: no pending stores; `quiet`: reports nothing. */
+struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, enum walk_view view, bool quiet);
+
+#endif

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Table frames and coherent memory.
+ *
+ * Property: a location that nobody wrote since its frame was allocated or freed reads as a plausible valid
+ * descriptor, so reading it is never harmless; a replaced value that a walker could have reached is never lost
+ * before the stale list has seen it; reset costs what was touched and leaves no trace.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include "internal.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define ARENA_ADDR 0x200000000000ull /* clear of every sanitizer's shadow */
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+struct hw_machine hw;
+struct hw_priv hw_m;
+
+/* Frames are addressed by offset, so that an arena elsewhere changes no result. */
+void hw_init(void)
+{
+	const int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	const uint64_t align = 1ull << HW_FRAME_SHIFT;
+	struct hw_config cfg = {.ncpu = 1};
+	void *p;
+
+	if (hw_m.mem)
+		return;
+	p = mmap((void *)ARENA_ADDR, ARENA_BYTES, prot, flags | MAP_FIXED_NOREPLACE, -1, 0);
+	if (p == MAP_FAILED || (uintptr_t)p % align) {
+		p = mmap(NULL, ARENA_BYTES + align, prot, flags, -1, 0);
+		if (p == MAP_FAILED)
+			__builtin_trap();
+		p = (void *)(((uintptr_t)p + align - 1) & ~(uintptr_t)(align - 1));
+	}
+	hw_m.mem = p;
+	hw_reset(&cfg);
+}
+
+/* Forgets the contents of a frame: the memory under every materialized line becomes zero again. */
+static void frame_wipe(uint32_t frame)
+{
+	struct hw_frame *f = &hw_m.frame[frame];
+
+	for (unsigned w = 0; w < MAP_WORDS; w++) {
+		while (f->map[w]) {
+			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(f->map[w]);
+			const uint32_t loc = frame << LOC_BITS | line << LINE_BITS;
+			struct hw_block *b = block_of(loc);
+
+			f->map[w] &= f->map[w] - 1;
+			memset(loc_ptr(loc), 0, 64);
+			memset(b, 0, sizeof(*b));
+			if (hw_m.cont_bits < LINE_BITS)
+				memset(b + 1, 0, sizeof(*b));
+		}
+	}
+}
+
+static void geo_unpack(const struct hw_geo *g)
+{
+	hw_m.page_shift = g->page_shift;
+	hw_m.table_bits = g->table_bits;
+	hw_m.cont_bits = g->cont_bits;
+	hw_m.root_level = 4u - g->levels;
+	hw_m.nentries = 1u << g->table_bits;
+	hw_m.ncont = 1u << g->cont_bits;
+	for (unsigned l = 0; l < 4; l++)
+		hw_m.shift[l] = g->page_shift + (3 - l) * g->table_bits;
+	hw_m.oa_mask = HW_D_OA & ~((1ull << g->page_shift) - 1);
+}
+
+static void cpu_reset(struct hw_cpu *c)
+{
+	memset(c->cnt, 0, sizeof(c->cnt));
+	c->npend = c->nclear = 0;
+	c->group = 0;
+	memset(c->dsb_st, 0, sizeof(c->dsb_st));
+	memset(c->dsb_all, 0, sizeof(c->dsb_all));
+	c->nlocks = c->nmarked = 0;
+}
+
+void hw_reset(const struct hw_config *cfg)
+{
+	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
+		frame_wipe(i); /* still with the old geometry's blocks */
+		memset(&hw_m.frame[i], 0, sizeof(hw_m.frame[i]));
+	}
+	hw.cfg = *cfg;
+	if (hw.cfg.geo >= HW_NGEO)
+		hw.cfg.geo = HW_GEO_SMALL;
+	if (!hw.cfg.ncpu || hw.cfg.ncpu > HW_MAX_CPU)
+		hw.cfg.ncpu = hw.cfg.ncpu ? HW_MAX_CPU : 1;
+	hw.geo = &hw_geos[hw.cfg.geo];
+	geo_unpack(hw.geo);
+	hw.step = 0;
+	hw.cpu = 0;
+	hw.pick_salt = 0;
+	hw.stale_overflow = 0;
+	memset(hw.n, 0, sizeof(hw.n));
+	hw_m.frame_top = hw_m.frame_rotor = 1;
+	hw_m.epoch = 1;
+	hw_m.tick = hw_m.seq = 0;
+	hw_m.npend = 0;
+	hw_m.pick_last = hw_m.pick_ord = hw_m.alt = 0;
+	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
+	memset(hw_m.lock, 0, sizeof(hw_m.lock));
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		cpu_reset(&hw_m.cpu[c]);
+	stale_reset();
+}
+
+static void line_touch(struct hw_frame *f, uint32_t loc)
+{
+	const unsigned line = (loc & (HW_MAX_TABLE - 1)) >> LINE_BITS;
+	const uint32_t first = loc & ~7u;
+
+	if (f->map[line >> 6] >> (line & 63) & 1)
+		return;
+	for (uint32_t l = first; l < first + 8; l++)
+		hw_m.mem[l] = frame_synth(f, l);
+	f->map[line >> 6] |= 1ull << (line & 63);
+}
+
+/* A chain of parents longer than the levels is a table linked into itself: unreachable from a root. */
+static bool resolve(struct hw_frame *f, unsigned depth)
+{
+	struct hw_frame *up;
+
+	if (f->epoch == hw_m.epoch)
+		return f->reach;
+	f->reach = false;
+	if (f->is_root) {
+		f->va = 0;
+		f->reach = true;
+	} else if (f->parent != LOC_NONE && (f->nlink || f->nstale) && depth < 4) {
+		up = frame_of(f->parent);
+		/* A table that only a cached descriptor reaches keeps the place it was last linked at. */
+		if (up->state == FRAME_LIVE && up->level < 3 && (resolve(up, depth + 1) || f->nstale)) {
+			f->va = up->va + ((uint64_t)(f->parent & (HW_MAX_TABLE - 1)) << hw_m.shift[up->level]);
+			f->asid = up->asid;
+			f->reach = true;
+		}
+	}
+	f->epoch = hw_m.epoch;
+	return f->reach;
+}
+
+bool frame_resolve(struct hw_frame *f)
+{
+	return likely(f->epoch == hw_m.epoch) ? f->reach : resolve(f, 0);
+}
+
+static struct hw_frame *table_target(uint64_t v, unsigned level)
+{
+	const uint64_t frame = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+
+	if (!desc_is_table(v, level) || !frame || frame >= HW_MAX_FRAMES)
+		return NULL;
+	return &hw_m.frame[frame];
+}
+
+static void link_change(uint32_t loc, unsigned level, uint64_t old, uint64_t v, const char *fn, int line)
+{
+	struct hw_frame *was = table_target(old, level), *is = table_target(v, level);
+
+	if (!was && !is)
+		return;
+	if (was && was->nlink)
+		was->nlink--;
+	if (is) {
+		is->nlink++;
+		is->parent = loc;
+		is->link_fn = fn;
+		is->link_line = line;
+	}
+	hw_m.epoch++;
+}
+
+static void block_leave(uint32_t loc, uint64_t old)
+{
+	struct hw_block *b = block_of(loc);
+
+	if (!desc_is_leaf(old, 3) || desc_is_poison(old))
+		return;
+	if (old & HW_D_CONT)
+		b->ncont--;
+	else
+		b->nsingle--;
+}
+
+static void block_enter(uint32_t loc, uint64_t v)
+{
+	struct hw_block *b = block_of(loc);
+	bool misaligned;
+	uint64_t norm;
+
+	if (!desc_is_leaf(v, 3) || desc_is_poison(v))
+		return;
+	if (!(v & HW_D_CONT)) {
+		b->nsingle++;
+		return;
+	}
+	norm = bbm_norm(loc, v, &misaligned);
+	if (!b->ncont++) {
+		b->norm = norm;
+		b->mixed = misaligned;
+	} else if (b->norm != norm || misaligned) {
+		b->mixed = true;
+	}
+}
+
+/* Stores without looking at consequences for caches; returns the old value. */
+static uint64_t mem_put(struct hw_frame *f, uint32_t loc, uint64_t v, const char *fn, int line)
+{
+	uint64_t old;
+
+	line_touch(f, loc);
+	old = hw_m.mem[loc];
+	hw_m.mem[loc] = v;
+	if (f->level < 3)
+		link_change(loc, f->level, old, v, fn, line);
+	return old;
+}
+
+static unsigned agents_mask(void)
+{
+	return ((1u << hw.cfg.ncpu) - 1) | (hw.cfg.smmu ? 1u << HW_SMMU : 0);
+}
+
+void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line)
+{
+	struct hw_frame *f = frame_of(loc);
+	const bool reach = frame_resolve(f); /* before: whoever could walk here could cache the old value */
+	const uint64_t old = mem_put(f, loc, v, fn, line);
+
+	if (old == v)
+		return;
+	if (f->level == 3)
+		block_leave(loc, old);
+	if (reach) {
+		stale_replaced(loc, f, old, writer, agents_mask());
+		if (v & HW_D_VALID)
+			bbm_check(loc, f, v, fn, line);
+	}
+	if (f->level == 3)
+		block_enter(loc, v);
+}
+
+/*
+ * A hardware update replaces AF=0 (never cached; an early walk of it matters to an agent that takes AF faults)
+ * or clean by dirty. A TLB that keeps the clean value differs from one that walks again only for agents that
+ * cannot update dirty state themselves: an updating agent must look at the current descriptor before its store
+ * (DDI 0487 D8.5.4), and reads translate alike. So the clean value is kept for the others alone.
+ */
+void mem_update(uint32_t loc, uint64_t v, unsigned agent)
+{
+	struct hw_frame *f = frame_of(loc);
+	const bool reach = frame_resolve(f);
+	const uint64_t old = mem_put(f, loc, v, "hardware", 0);
+	unsigned mask = 0;
+
+	if (f->level == 3) {
+		block_leave(loc, old);
+		block_enter(loc, v);
+	}
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		if (hw.cfg.update[a] != HW_UPD_AF_DIRTY)
+			mask |= 1u << a;
+	mask &= agents_mask();
+	if (reach && mask)
+		stale_replaced(loc, f, old, agent, mask);
+}
+
+/* Every entry that was there leaves, as if overwritten with zero. */
+static void frame_drop_entries(struct hw_frame *f, uint32_t frame, unsigned writer, bool cached)
+{
+	for (unsigned w = 0; w < MAP_WORDS; w++) {
+		for (uint64_t m = f->map[w]; m; m &= m - 1) {
+			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(m);
+			const uint32_t first = frame << LOC_BITS | line << LINE_BITS;
+
+			for (uint32_t loc = first; loc < first + 8; loc++) {
+				const uint64_t old = hw_m.mem[loc];
+
+				if (cached && old)
+					stale_replaced(loc, f, old, writer, agents_mask());
+				if (f->level < 3)
+					link_change(loc, f->level, old, 0, NULL, 0);
+			}
+		}
+	}
+	frame_wipe(frame);
+}
+
+void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line)
+{
+	struct hw_frame *f = frame_of(loc);
+
+	(void)fn;
+	(void)line;
+	frame_drop_entries(f, loc >> LOC_BITS, writer, frame_resolve(f));
+	f->zero = true;
+}
+
+/* The least recently used frame first, so that use after free stays visible. */
+static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
+{
+	struct hw_frame *f;
+	uint32_t i = hw_m.frame_rotor;
+
+	for (unsigned n = 1; n < HW_MAX_FRAMES; n++, i = i + 1 < HW_MAX_FRAMES ? i + 1 : 1) {
+		f = &hw_m.frame[i];
+		if (f->state == FRAME_LIVE)
+			continue;
+		/* Its lines were wiped when it was freed. Whatever still points to it points to the new table. */
+		f->is_root = false;
+		f->state = FRAME_LIVE;
+		f->level = (uint8_t)level;
+		f->zero = zero;
+		f->fn = fn;
+		f->line = line;
+		hw_m.frame_rotor = i + 1 < HW_MAX_FRAMES ? i + 1 : 1;
+		if (hw_m.frame_top <= i)
+			hw_m.frame_top = i + 1;
+		hw_m.epoch++;
+		return i;
+	}
+	return 0;
+}
+
+void *mem_alloc(unsigned level, bool zero, const char *fn, int line)
+{
+	const uint32_t i = frame_take(level & 3, zero, fn, line);
+
+	return i ? loc_ptr(i << LOC_BITS) : NULL;
+}
+
+static bool frame_is_context(uint32_t i)
+{
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		if (hw_m.ctx[a].root == i)
+			return true;
+	return false;
+}
+
+/* The allocator orders its users, so stores to the page that are still pending are over by then. */
+void mem_free(uint32_t i, const char *fn, int line)
+{
+	struct hw_frame *f = &hw_m.frame[i];
+
+	if (f->state != FRAME_LIVE) {
+		hw_find(f->state == FRAME_FREED ? HW_F_DOUBLE_FREE : HW_F_OUTSIDE, fn, line);
+		return;
+	}
+	pend_drain_frame(i);
+	if (f->nstale || (f->nlink && frame_resolve(f)) || frame_is_context(i))
+		hw_find(HW_F_FREE_REACHABLE, fn, line);
+	frame_drop_entries(f, i, 0, false);
+	f->state = FRAME_FREED;
+	f->zero = false;
+	f->fn = fn;
+	f->line = line;
+	hw_m.epoch++;
+}
+
+void *hw_setup_table(unsigned level)
+{
+	return mem_alloc(level, true, "setup", 0);
+}
+
+void hw_setup_write(void *p, uint64_t v)
+{
+	const uint32_t loc = (uint32_t)((uint64_t *)p - hw_m.mem);
+	struct hw_frame *f = frame_of(loc);
+	const uint64_t old = mem_put(f, loc, v, "setup", 0);
+
+	if (f->level == 3) {
+		block_leave(loc, old);
+		block_enter(loc, v);
+	}
+}
+
+void hw_set_context(unsigned agent, void *root, unsigned asid)
+{
+	const uint32_t i = root ? (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS) : 0;
+
+	hw_m.ctx[agent].root = i;
+	hw_m.ctx[agent].asid = (uint16_t)asid;
+	if (i) {
+		hw_m.frame[i].is_root = true;
+		hw_m.frame[i].asid = (uint16_t)asid;
+	}
+	hw_m.epoch++;
+}
+
+bool hw_in_table(const void *p)
+{
+	const uint64_t off = (uintptr_t)p - (uintptr_t)hw_m.mem;
+	const uint32_t loc = (uint32_t)(off >> 3);
+
+	return off < ARENA_BYTES && frame_of(loc)->state == FRAME_LIVE &&
+	       (loc & (HW_MAX_TABLE - 1)) < hw_m.nentries;
+}
+
+/* The newest of all pending stores, else memory. */
+uint64_t hw_peek(const void *p)
+{
+	const uint64_t off = (uintptr_t)p - (uintptr_t)hw_m.mem;
+	const uint32_t loc = (uint32_t)(off >> 3);
+	const struct hw_pend *best = NULL;
+
+	if (off >= ARENA_BYTES)
+		return *(const uint64_t *)p;
+	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
+		const struct hw_cpu *cpu = &hw_m.cpu[c];
+
+		for (unsigned i = 0; i < cpu->npend; i++) {
+			const struct hw_pend *q = &cpu->pend[i];
+			const bool hit = q->clear ? q->loc >> LOC_BITS == loc >> LOC_BITS : q->loc == loc;
+
+			if (hit && (!best || q->seq > best->seq))
+				best = q;
+		}
+	}
+	return best ? best->val : coh_read(loc);
+}
+
+static uint64_t hash_frames(uint64_t h)
+{
+	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
+		const struct hw_frame *f = &hw_m.frame[i];
+		const uint64_t head[] = {f->state, f->level,  f->zero,	 f->is_root,
+					 f->nlink, f->nstale, f->parent, f->asid};
+
+		h = XXH3_64bits_withSeed(head, sizeof(head), h);
+		for (uint32_t l = 0; l < hw_m.nentries; l += 8)
+			if (line_is_real(f, l))
+				h = XXH3_64bits_withSeed(loc_ptr(i << LOC_BITS | l), 64, h + l);
+	}
+	return h;
+}
+
+static uint64_t hash_cpus(uint64_t h)
+{
+	for (unsigned n = 0; n < HW_MAX_CPU; n++) {
+		const struct hw_cpu *c = &hw_m.cpu[n];
+		const uint64_t head[] = {c->npend,	c->nclear,     c->group,  c->dsb_st[0], c->dsb_st[1],
+					 c->dsb_all[0], c->dsb_all[1], c->nlocks, c->nmarked,	hw_m.nearly[n]};
+
+		h = XXH3_64bits_withSeed(head, sizeof(head), h);
+		h = XXH3_64bits_withSeed(c->cnt, sizeof(c->cnt), h);
+		for (unsigned i = 0; i < c->npend; i++) {
+			const struct hw_pend *p = &c->pend[i];
+			const uint64_t rec[] = {p->val, p->seq, p->loc, p->group, p->own, p->clear};
+
+			h = XXH3_64bits_withSeed(rec, sizeof(rec), h);
+		}
+	}
+	return h;
+}
+
+static uint64_t hash_stale(uint64_t h)
+{
+	for (unsigned i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
+		const struct hw_stale *e = &hw_m.stale[i];
+		const uint64_t rec[] = {e->va,	 e->val, e->tick,  e->loc,    e->asid,	 e->level,
+					e->cont, e->tlb, e->early, e->kill_b, e->kill_l, e->writer};
+
+		h = XXH3_64bits_withSeed(rec, sizeof(rec), h);
+	}
+	return XXH3_64bits_withSeed(hw_m.head, sizeof(hw_m.head), h + hw_m.nstale);
+}
+
+static uint64_t hash_cfg(void)
+{
+	const struct hw_config *c = &hw.cfg;
+	const uint64_t rec[] = {c->geo,	      c->ncpu,	    c->update[0],   c->update[1], c->update[2],
+				c->update[3], c->update[4], c->smmu,	    c->smmu_btm,  c->ets2,
+				c->ttl,	      c->tlbirange, c->bbml,	    c->drain,	  c->xlate,
+				c->pick,      c->early,	    c->alloc_fails, c->salt};
+
+	return XXH3_64bits(rec, sizeof(rec));
+}
+
+/* Everything but host pointers (callbacks, places to blame). The arena is hashed where lines are real; that the
+ * rest is zero is the wipe's promise, checked here for the frames in use. */
+uint64_t hw_state_hash(void)
+{
+	const uint64_t head[] = {hw.step,	   hw.cpu,    hw.pick_salt,    hw.stale_overflow, hw_m.frame_top,
+				 hw_m.frame_rotor, hw_m.tick, hw_m.seq,	       hw_m.npend,	  hw_m.pick_last,
+				 hw_m.pick_ord,	   hw_m.alt,  hw_m.page_shift, hw_m.table_bits,	  hw_m.cont_bits};
+	uint64_t h = hash_cfg();
+
+	h = XXH3_64bits_withSeed(head, sizeof(head), h);
+	h = XXH3_64bits_withSeed(hw.n, sizeof(hw.n), h);
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		h = h * 31 + ((uint64_t)hw_m.ctx[a].root << 16 | hw_m.ctx[a].asid);
+	h = XXH3_64bits_withSeed(hw_m.lock, sizeof(hw_m.lock), h);
+	h = XXH3_64bits_withSeed(hw_m.block, hw_m.frame_top * sizeof(hw_m.block[0]), h);
+	h = hash_frames(h);
+	h = hash_cpus(h);
+	return hash_stale(h);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Pending plain stores of each CPU.
+ *
+ * Property: stores drain in every order that coherence and DMB allow and in no other: two stores to one
+ * location in program order, and no store before one that a DMB orders before it (DDI 0487 B2.3).
+ */
+#include <string.h>
+#include "internal.h"
+
+static bool pend_overlaps(const struct hw_pend *a, const struct hw_pend *b)
+{
+	if (a->clear || b->clear)
+		return a->loc >> LOC_BITS == b->loc >> LOC_BITS;
+	return a->loc == b->loc;
+}
+
+/* The newest own pending store to loc; `must`: only if the own walker can no longer miss it. */
+bool pend_forward(const struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group)
+{
+	for (unsigned i = c->npend; i-- > 0;) {
+		const struct hw_pend *p = &c->pend[i];
+
+		if (p->clear ? p->loc >> LOC_BITS != loc >> LOC_BITS : p->loc != loc)
+			continue;
+		if (must && p->own != 2 && !(p->own && hw.cfg.ets2))
+			continue;
+		*v = p->val;
+		if (group)
+			*group = p->group;
+		return true;
+	}
+	return false;
+}
+
+static void pend_apply(const struct hw_pend *p, unsigned cpu)
+{
+	struct hw_trace t = {.kind = HW_T_DRAIN,
+			     .cpu = (uint8_t)cpu,
+			     .step = hw.step,
+			     .p = loc_ptr(p->loc),
+			     .val = p->val,
+			     .ok = true,
+			     .fn = p->fn,
+			     .line = p->line};
+
+	if (hw.trace)
+		t.old = coh_read(p->loc);
+	if (p->clear)
+		mem_clear(p->loc, cpu, p->fn, p->line);
+	else
+		mem_write(p->loc, p->val, cpu, p->fn, p->line);
+	if (hw.trace)
+		hw.trace(&t);
+}
+
+static void pend_take(unsigned cpu, unsigned i)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+	const struct hw_pend p = c->pend[i];
+
+	c->npend--;
+	hw_m.npend--;
+	memmove(&c->pend[i], &c->pend[i + 1], (c->npend - i) * sizeof(p));
+	if (p.clear)
+		c->nclear--;
+	else
+		c->cnt[p.loc & 63]--;
+	pend_apply(&p, cpu);
+}
+
+void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn, int line)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	if (c->npend == PEND_MAX)
+		pend_take(cpu, 0);
+	c->pend[c->npend++] = (struct hw_pend){
+		.val = v,
+		.seq = ++hw_m.seq,
+		.loc = loc,
+		.group = c->group,
+		.clear = clear,
+		.fn = fn,
+		.line = line,
+	};
+	hw_m.npend++;
+	if (clear)
+		c->nclear++;
+	else
+		c->cnt[loc & 63]++;
+}
+
+/* May entry i drain now? */
+static bool pend_can_drain(const struct hw_cpu *c, unsigned i)
+{
+	if (c->pend[i].group != c->pend[0].group)
+		return false;
+	for (unsigned j = 0; j < i; j++)
+		if (pend_overlaps(&c->pend[j], &c->pend[i]))
+			return false;
+	return true;
+}
+
+static unsigned pend_newest(const struct hw_cpu *c)
+{
+	unsigned i = c->npend;
+
+	while (i-- > 1)
+		if (pend_can_drain(c, i))
+			return i;
+	return 0;
+}
+
+void pend_drain_all(unsigned cpu)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	while (c->npend)
+		pend_take(cpu, hw.cfg.drain == HW_DRAIN_REVERSED ? pend_newest(c) : 0);
+}
+
+void pend_drain_older(unsigned cpu)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	while (c->npend && c->pend[0].group != c->group)
+		pend_take(cpu, hw.cfg.drain == HW_DRAIN_REVERSED ? pend_newest(c) : 0);
+}
+
+/* Drains the last store that overlaps `loc`, and before it only what must come before it. */
+void pend_drain_loc(unsigned cpu, uint32_t loc)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+	const struct hw_pend probe = {.loc = loc};
+
+	for (unsigned i = c->npend; i-- > 0;) {
+		if (!pend_overlaps(&c->pend[i], &probe))
+			continue;
+		while (!pend_can_drain(c, i)) {
+			pend_take(cpu, 0);
+			i--;
+		}
+		pend_take(cpu, i);
+		return;
+	}
+}
+
+void pend_drain_frame(uint32_t frame)
+{
+	for (unsigned cpu = 0; hw_m.npend && cpu < HW_MAX_CPU; cpu++) {
+		struct hw_cpu *c = &hw_m.cpu[cpu];
+
+		for (unsigned i = c->npend; i-- > 0;) {
+			if (c->pend[i].loc >> LOC_BITS != frame)
+				continue;
+			for (unsigned n = i + 1; n; n--)
+				pend_take(cpu, 0);
+			break;
+		}
+	}
+}
+
+/* One store of the running CPU, or else of the next that has any. */
+void pend_drain_newest(void)
+{
+	for (unsigned n = 0; n < hw.cfg.ncpu; n++) {
+		const unsigned cpu = (hw.cpu + n) % hw.cfg.ncpu;
+
+		if (hw_m.cpu[cpu].npend) {
+			pend_take(cpu, pend_newest(&hw_m.cpu[cpu]));
+			return;
+		}
+	}
+}
+
+void pend_mark_nsh(unsigned cpu)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	for (unsigned i = 0; i < c->npend; i++)
+		if (!c->pend[i].own)
+			c->pend[i].own = 1;
+}
+
+void pend_mark_sync(unsigned cpu)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	for (unsigned i = 0; i < c->npend; i++)
+		if (c->pend[i].own)
+			c->pend[i].own = 2;
+}
+
+int hw_do_drain(unsigned cpu, int i)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+	unsigned n = 0, can[PEND_MAX];
+	const int all = (int)c->npend;
+
+	if (!c->npend)
+		return 0;
+	if (i < 0) {
+		pend_drain_all(cpu);
+		return all;
+	}
+	for (unsigned k = 0; k < c->npend; k++)
+		if (pend_can_drain(c, k))
+			can[n++] = k;
+	pend_take(cpu, can[(unsigned)i % n]);
+	return 1;
+}

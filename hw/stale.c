@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The stale list: replaced descriptor values that an agent may still use.
+ *
+ * Property: a value is in the list for an agent exactly as long as the architecture lets that agent use it:
+ * valid AF=1 values until a TLBI that covers them completes (DDI 0487 D8.14), any value read by an early walk
+ * until that CPU's context synchronisation (DDI 0487 D8.2.6), and nothing else.
+ */
+#include <string.h>
+#include "internal.h"
+
+unsigned stale_bucket_page(uint64_t va)
+{
+	return (unsigned)(va >> hw_m.page_shift) & (STALE_HASH - 1);
+}
+
+unsigned stale_bucket_block(uint64_t va)
+{
+	return (unsigned)((va >> block_shift()) * 7 + 128) & (STALE_HASH - 1);
+}
+
+void stale_reset(void)
+{
+	memset(hw_m.head, 0xff, sizeof(hw_m.head));
+	hw_m.free_head = hw_m.newest = hw_m.oldest = NIL;
+	hw_m.stale_top = 0;
+	hw_m.nstale = 0;
+	memset(hw_m.nearly, 0, sizeof(hw_m.nearly));
+}
+
+/* Counts what other parts ask for in constant time: table targets and early values. */
+static void stale_account(const struct hw_stale *e, unsigned tlb, unsigned early, int sign)
+{
+	const uint64_t frame = (e->val & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+
+	if (tlb && desc_is_table(e->val, e->level) && frame && frame < HW_MAX_FRAMES) {
+		hw_m.frame[frame].nstale = (uint16_t)(hw_m.frame[frame].nstale + sign);
+		hw_m.epoch++;
+	}
+	for (unsigned c = 0; early; c++, early >>= 1)
+		if (early & 1)
+			hw_m.nearly[c] += (unsigned)sign;
+}
+
+static void stale_age_unlink(struct hw_stale *e)
+{
+	if (e->newer != NIL)
+		hw_m.stale[e->newer].older = e->older;
+	else
+		hw_m.newest = e->older;
+	if (e->older != NIL)
+		hw_m.stale[e->older].newer = e->newer;
+	else
+		hw_m.oldest = e->newer;
+}
+
+static void stale_age_newest(struct hw_stale *e, uint16_t i)
+{
+	e->older = hw_m.newest;
+	e->newer = NIL;
+	if (hw_m.newest != NIL)
+		hw_m.stale[hw_m.newest].newer = i;
+	else
+		hw_m.oldest = i;
+	hw_m.newest = i;
+}
+
+static void stale_remove(uint16_t i)
+{
+	struct hw_stale *e = &hw_m.stale[i];
+
+	stale_account(e, e->tlb, e->early, -1);
+	stale_age_unlink(e);
+	if (e->next != NIL)
+		hw_m.stale[e->next].prev = e->prev;
+	if (e->prev != NIL)
+		hw_m.stale[e->prev].next = e->next;
+	else
+		hw_m.head[e->bucket] = e->next;
+	e->live = 0;
+	e->kill_b = e->kill_l = 0;
+	e->next = hw_m.free_head;
+	hw_m.free_head = i;
+	hw_m.nstale--;
+}
+
+static uint16_t stale_new(unsigned bucket)
+{
+	uint16_t i;
+	struct hw_stale *e;
+
+	if (hw_m.nstale == STALE_MAX) {
+		hw.stale_overflow++;
+		stale_remove(hw_m.oldest);
+	}
+	if (hw_m.free_head != NIL) {
+		i = hw_m.free_head;
+		hw_m.free_head = hw_m.stale[i].next;
+	} else {
+		i = hw_m.stale_top++;
+	}
+	e = &hw_m.stale[i];
+	memset(e, 0, sizeof(*e));
+	e->live = 1;
+	e->bucket = (uint16_t)bucket;
+	e->prev = NIL;
+	e->next = hw_m.head[bucket];
+	if (e->next != NIL)
+		hw_m.stale[e->next].prev = i;
+	hw_m.head[bucket] = i;
+	stale_age_newest(e, i);
+	hw_m.nstale++;
+	return i;
+}
+
+static void stale_push(struct hw_stale *key, unsigned bucket)
+{
+	struct hw_stale *e;
+	uint16_t i;
+
+	for (i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
+		e = &hw_m.stale[i];
+		if (e->va == key->va && e->val == key->val && e->level == key->level && e->cont == key->cont &&
+		    e->asid == key->asid)
+			break;
+	}
+	if (i == NIL) {
+		i = stale_new(bucket);
+		e = &hw_m.stale[i];
+		e->va = key->va;
+		e->val = key->val;
+		e->asid = key->asid;
+		e->level = key->level;
+		e->cont = key->cont;
+	} else {
+		e = &hw_m.stale[i];
+		stale_age_unlink(e);
+		stale_age_newest(e, i);
+	}
+	/* It was visible again until now: what a TLBI issued earlier promises does not cover it. */
+	e->kill_b = e->kill_l = 0;
+	e->loc = key->loc;
+	e->tick = ++hw_m.tick;
+	e->writer = key->writer;
+	stale_account(e, !e->tlb && key->tlb, key->early & ~e->early, 1);
+	e->tlb |= key->tlb;
+	e->early |= key->early;
+}
+
+/* CPUs whose early walk of `old` could make a difference. */
+static unsigned early_mask(uint64_t old, bool leaf_af0)
+{
+	unsigned mask = (1u << hw.cfg.ncpu) - 1;
+
+	if (!hw.cfg.early || hw.cfg.ets2) /* FEAT_ETS2: faults come from a descriptor read again */
+		return 0;
+	if (!leaf_af0 || !(old & HW_D_VALID))
+		return mask;
+	for (unsigned c = 0; c < hw.cfg.ncpu; c++)
+		if (hw.cfg.update[c] != HW_UPD_NONE) /* it updates AF instead, in the current descriptor */
+			mask &= ~(1u << c);
+	return mask;
+}
+
+/* `old` at loc stopped being the coherent value of a reachable table. */
+void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask)
+{
+	const unsigned level = f->level;
+	const bool leaf = desc_is_leaf(old, level), table = desc_is_table(old, level);
+	const bool cached = table || (leaf && (old & HW_D_AF)); /* DDI 0487 D8.5.3: AF=0 is never cached */
+	struct hw_stale key = {.val = old, .loc = loc, .level = (uint8_t)level, .writer = (uint8_t)writer};
+	unsigned bucket = STALE_UP;
+
+	if (desc_is_poison(old))
+		return;
+	key.early = (uint8_t)(early_mask(old, leaf && !cached) & tlb_mask);
+	key.tlb = (uint8_t)(cached ? tlb_mask : 0);
+	if (!key.tlb && !key.early)
+		return;
+	if (!leaf && !table)
+		key.val = 0; /* all invalid values mean the same to a walker */
+	key.asid = f->asid;
+	key.va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[level]);
+	if (level == 3 && cached && (old & HW_D_CONT)) {
+		key.cont = 1;
+		key.va &= ~((1ull << block_shift()) - 1);
+		key.val = desc_block(old);
+		key.loc = loc_block(loc);
+		bucket = stale_bucket_block(key.va);
+	} else if (level == 3) {
+		bucket = stale_bucket_page(key.va);
+	}
+	stale_push(&key, bucket);
+}
+
+/* Takes agents away from an entry, and the entry when nobody is left. */
+void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early)
+{
+	const unsigned was = e->tlb;
+
+	stale_account(e, 0, e->early & early, -1);
+	e->early &= (uint8_t)~early;
+	e->tlb &= (uint8_t)~tlb;
+	if (was && !e->tlb)
+		stale_account(e, 1, 0, -1);
+	if (!e->tlb && !e->early)
+		stale_remove((uint16_t)(e - hw_m.stale));
+}
+
+/* DDI 0487 D8.2.6, B2.3.12: context synchronisation discards translations of instructions not yet executed. */
+void stale_sync(unsigned cpu)
+{
+	uint16_t next;
+
+	for (uint16_t i = hw_m.oldest; hw_m.nearly[cpu] && i != NIL; i = next) {
+		struct hw_stale *e = &hw_m.stale[i];
+
+		next = e->newer;
+		if (e->early >> cpu & 1)
+			stale_drop(e, 0, 1u << cpu);
+	}
+}
+
+void hw_do_context_sync(unsigned cpu)
+{
+	const struct hw_trace t = {.kind = HW_T_CTXSYNC, .cpu = (uint8_t)cpu, .step = hw.step, .ok = true};
+
+	if (hw_m.nearly[cpu])
+		stale_sync(cpu);
+	if (hw_m.cpu[cpu].npend)
+		pend_mark_sync(cpu);
+	if (hw.trace)
+		hw.trace(&t);
+}
+
+static unsigned count_pending(uint32_t loc)
+{
+	unsigned n = 0;
+
+	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++)
+		for (unsigned i = 0; i < hw_m.cpu[c].npend; i++)
+			n += !hw_m.cpu[c].pend[i].clear && hw_m.cpu[c].pend[i].loc == loc;
+	return n;
+}
+
+unsigned hw_stale_count(uint64_t va)
+{
+	const uint64_t page = va & VA_MASK & ~((1ull << hw_m.page_shift) - 1);
+	const uint64_t block = page & ~((1ull << block_shift()) - 1);
+	const uint32_t root = hw_m.ctx[0].root;
+	const uint64_t *slot = root ? hw_leaf_slot(loc_ptr(root << LOC_BITS), va) : NULL;
+	unsigned n = slot ? count_pending((uint32_t)(slot - hw_m.mem)) : 0;
+
+	for (uint16_t i = hw_m.head[stale_bucket_page(page)]; i != NIL; i = hw_m.stale[i].next)
+		n += !hw_m.stale[i].cont && hw_m.stale[i].va == page;
+	for (uint16_t i = hw_m.head[stale_bucket_block(block)]; i != NIL; i = hw_m.stale[i].next)
+		n += hw_m.stale[i].cont && hw_m.stale[i].va == block;
+	return n;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TLB maintenance: operands, coverage, completion.
+ *
+ * Property: an entry disappears only if the operand as encoded promises it (DDI 0487 C5.5, D8.14), the
+ * replacement was ordered before the TLBI by a DSB of its CPU, and a full DSB of that CPU came after it.
+ * Where the architecture promises nothing (a wrong hint, a misaligned base), nothing is removed.
+ */
+#include "internal.h"
+
+struct operand {
+	uint64_t start, end; /* [start, end) */
+	uint16_t asid;
+	bool all; /* no address */
+	bool any_asid;
+	bool leaf_only;
+	bool global;   /* global leaves too */
+	uint8_t level; /* hint: only entries of this level; 0 none */
+	bool nothing;  /* the operand is wrong in a way that promises nothing */
+};
+
+/* TTL[3:2] granule, TTL[1:0] level; 0b00xx is no hint (DDI 0487 C5.5, FEAT_TTL). */
+static void decode_va(struct operand *o, uint64_t xt)
+{
+	const unsigned ttl = hw.cfg.ttl ? xt >> 44 & 15 : 0;
+
+	o->start = (xt & ((1ull << 44) - 1)) << 12 & VA_MASK & ~((1ull << hw_m.page_shift) - 1);
+	o->end = o->start + (1ull << hw_m.page_shift);
+	if (ttl >> 2 && (ttl & 3)) {
+		o->level = ttl & 3;
+		o->nothing = ttl >> 2 != hw.geo->tg;
+	}
+}
+
+/*
+ * FEAT_TLBIRANGE: [base, base + (NUM + 1) * 2^(5 * SCALE + 1) pages). A TG that is not the granule in use, or a
+ * level hint whose entries the base is not aligned to, promises nothing.
+ */
+static void decode_range(struct operand *o, uint64_t xt)
+{
+	const unsigned scale = xt >> 44 & 3, num = xt >> 39 & 31, tg = xt >> 46 & 3;
+
+	o->start = (xt & ((1ull << 37) - 1)) << hw_m.page_shift & VA_MASK;
+	o->end = o->start + ((num + 1ull) << (5 * scale + 1 + hw_m.page_shift));
+	o->level = xt >> 37 & 3;
+	o->nothing = tg != hw.geo->tg;
+	if (o->level && o->start & ((1ull << hw_m.shift[o->level]) - 1))
+		o->nothing = true;
+}
+
+static struct operand decode(unsigned op, uint64_t xt)
+{
+	struct operand o = {.asid = (uint16_t)(xt >> 48), .global = true};
+
+	switch (op) {
+	case HW_TLBI_VMALLE1:
+		o.all = o.any_asid = true;
+		return o;
+	case HW_TLBI_ASIDE1:
+		o.all = true;
+		o.global = false;
+		return o;
+	case HW_TLBI_VALE1:
+	case HW_TLBI_VAALE1:
+	case HW_TLBI_RVALE1:
+	case HW_TLBI_RVAALE1:
+		o.leaf_only = true;
+		break;
+	default:
+		break;
+	}
+	o.any_asid = op == HW_TLBI_VAAE1 || op == HW_TLBI_VAALE1 || op == HW_TLBI_RVAAE1 || op == HW_TLBI_RVAALE1;
+	if (op >= HW_TLBI_RVAE1)
+		decode_range(&o, xt);
+	else
+		decode_va(&o, xt);
+	return o;
+}
+
+static uint64_t entry_size(const struct hw_stale *e)
+{
+	return e->cont ? 1ull << block_shift() : 1ull << hw_m.shift[e->level];
+}
+
+/* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). */
+static bool operand_matches(const struct operand *o, const struct hw_stale *e)
+{
+	const bool table = desc_is_table(e->val, e->level);
+
+	if (!o->all && (e->va >= o->end || o->start >= e->va + entry_size(e)))
+		return false;
+	if (!o->any_asid && e->asid != o->asid &&
+	    (table || (e->val & HW_D_NG) || !(e->val & HW_D_VALID) || !o->global))
+		return false;
+	if (!o->global && !table && (e->val & (HW_D_NG | HW_D_VALID)) == HW_D_VALID)
+		return false;
+	if (table)
+		return !o->leaf_only && !o->level; /* a hint describes leaves: it promises nothing for tables */
+	return !o->level || e->level == o->level;
+}
+
+/*
+ * The old value was visible to this CPU's TLBI only if a DSB stood between the two. For its own stores and
+ * atomics that DSB must wait for stores; for what others wrote any kind will do.
+ */
+static bool covered(const struct hw_stale *e, unsigned cpu, bool ish)
+{
+	const struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	return e->tick <= (e->writer == cpu ? c->dsb_st[ish] : c->dsb_all[ish]);
+}
+
+typedef void (*entry_fn)(uint16_t i, unsigned cpu, bool ish);
+
+static void mark(uint16_t i, unsigned cpu, bool ish)
+{
+	struct hw_stale *e = &hw_m.stale[i];
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+
+	if (!covered(e, cpu, ish))
+		return;
+	if (!((e->kill_b | e->kill_l) >> cpu & 1)) {
+		if (c->nmarked < STALE_MAX)
+			c->marked[c->nmarked] = i;
+		c->nmarked++;
+	}
+	if (ish)
+		e->kill_b |= (uint8_t)(1u << cpu);
+	else
+		e->kill_l |= (uint8_t)(1u << cpu);
+}
+
+static void unsmmu(uint16_t i, unsigned cpu, bool ish)
+{
+	struct hw_stale *e = &hw_m.stale[i];
+
+	if (covered(e, cpu, ish))
+		stale_drop(e, 1u << HW_SMMU, 0);
+}
+
+static void each_in(unsigned bucket, const struct operand *o, entry_fn fn, unsigned cpu, bool ish)
+{
+	uint16_t next;
+
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = next) {
+		next = hw_m.stale[i].next;
+		if (operand_matches(o, &hw_m.stale[i]))
+			fn(i, cpu, ish);
+	}
+}
+
+static void each_match(const struct operand *o, entry_fn fn, unsigned cpu, bool ish)
+{
+	const uint64_t pages = (o->end - o->start) >> hw_m.page_shift;
+	uint16_t next;
+
+	if (o->nothing || !hw_m.nstale)
+		return;
+	if (o->all || pages >= hw_m.nstale || pages >= STALE_HASH / 2) {
+		for (uint16_t i = hw_m.oldest; i != NIL; i = next) {
+			next = hw_m.stale[i].newer;
+			if (operand_matches(o, &hw_m.stale[i]))
+				fn(i, cpu, ish);
+		}
+		return;
+	}
+	each_in(STALE_UP, o, fn, cpu, ish);
+	for (uint64_t va = o->start; va < o->end; va += 1ull << hw_m.page_shift)
+		each_in(stale_bucket_page(va), o, fn, cpu, ish);
+	for (uint64_t va = o->start & ~((1ull << block_shift()) - 1); va < o->end; va += 1ull << block_shift())
+		each_in(stale_bucket_block(va), o, fn, cpu, ish);
+}
+
+void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line)
+{
+	const unsigned base = op & ~(unsigned)HW_TLBI_IS;
+	struct operand o;
+
+	if (base >= HW_TLBI_NOPS || (base >= HW_TLBI_RVAE1 && !hw.cfg.tlbirange))
+		hw_bug("undefined TLBI", fn, line);
+	o = decode(base, xt);
+	each_match(&o, mark, cpu, op & HW_TLBI_IS);
+}
+
+/*
+ * Completion of a broadcast also waits for accesses that other CPUs made with the dropped values, and so for
+ * their early walks; the issuer's own early walks stay until its context synchronisation (DDI 0487 D8.14.5).
+ */
+static void complete_entry(struct hw_stale *e, unsigned cpu, bool ish)
+{
+	const unsigned all = CPUS_MASK | (hw.cfg.smmu_btm ? 1u << HW_SMMU : 0);
+	const bool broadcast = ish && e->kill_b >> cpu & 1, local = e->kill_l >> cpu & 1;
+
+	if (local || broadcast)
+		e->kill_l &= (uint8_t) ~(1u << cpu);
+	if (broadcast) {
+		e->kill_b &= (uint8_t) ~(1u << cpu);
+		stale_drop(e, all, CPUS_MASK & ~(1u << cpu));
+	} else if (local) {
+		stale_drop(e, 1u << cpu, 0);
+	}
+}
+
+void tlbi_complete(unsigned cpu, bool ish)
+{
+	struct hw_cpu *c = &hw_m.cpu[cpu];
+	const bool scan = c->nmarked > STALE_MAX;
+	const unsigned n = scan ? hw_m.stale_top : c->nmarked;
+	unsigned kept = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		const uint16_t i = scan ? (uint16_t)k : c->marked[k];
+		struct hw_stale *e = &hw_m.stale[i];
+
+		if (!e->live || !((e->kill_b | e->kill_l) >> cpu & 1))
+			continue;
+		complete_entry(e, cpu, ish);
+		if (e->live && (e->kill_b >> cpu & 1)) /* a DSB NSH does not complete a broadcast */
+			c->marked[kept++] = i;
+	}
+	c->nmarked = kept;
+}
+
+/* mmu_notifier_arch_invalidate_secondary_tlbs: a command queue that waits for its own completion. */
+void tlbi_notify(unsigned cpu, unsigned asid, uint64_t start, uint64_t end)
+{
+	const uint64_t page = (1ull << hw_m.page_shift) - 1;
+	const struct operand o = {
+		.start = start & VA_MASK & ~page,
+		.end = ((end - 1) & VA_MASK & ~page) + page + 1,
+		.asid = (uint16_t)asid,
+		.global = true,
+		.nothing = end <= start,
+	};
+
+	each_match(&o, unsmmu, cpu, true);
+}

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Walker, accesses, and the AF/dirty updater.
+ *
+ * Property: an access is served by one value that its agent may use now (a stale value, a neighbour of the
+ * contiguous block, or a walk), and changes memory only by an atomic compare-and-update of a current
+ * descriptor: AF on a first access, dirty only for a store that executes, neither ever on an invalid one
+ * (DDI 0487 D8.5).
+ */
+#include "internal.h"
+
+#define CAND_MAX 40
+#define TRIES	 4
+
+enum { PICK_XLATE = 1, PICK_BLOCK, PICK_ALLOC };
+
+enum cand_kind {
+	CAND_LEAF,    /* stale value of a leaf, or of an invalid entry seen by an early walk */
+	CAND_TABLE,   /* stale table descriptor: the walk goes on in the table it points to */
+	CAND_SIBLING, /* another current entry of the contiguous block */
+	CAND_WALK,    /* a walk now */
+};
+
+struct cand {
+	uint64_t val, tick;
+	uint32_t loc;
+	uint8_t level, kind, view;
+};
+
+struct cands {
+	unsigned n;
+	struct cand c[CAND_MAX];
+};
+
+static uint32_t entry_loc(uint32_t frame, unsigned level, uint64_t va)
+{
+	return frame << LOC_BITS | ((uint32_t)(va >> hw_m.shift[level]) & (hw_m.nentries - 1));
+}
+
+/*
+ * What the walker of `cpu` reads. Its own pending stores may be visible to it or not, but (a named assumption,
+ * no rule covers it) in the order that a DMB gave them: an older group is seen wherever a newer one is.
+ */
+static uint64_t walk_read(uint32_t loc, unsigned level, int cpu, enum walk_view view, uint32_t *seen)
+{
+	const struct hw_cpu *c;
+	uint32_t group;
+	uint64_t v;
+
+	if (cpu < 0 || !hw_m.cpu[cpu].npend)
+		return coh_read(loc);
+	c = &hw_m.cpu[cpu];
+	if (view == VIEW_MEM)
+		return pend_forward(c, loc, &v, true, NULL) ? v : coh_read(loc);
+	if (!pend_forward(c, loc, &v, false, &group))
+		return coh_read(loc);
+	if (view == VIEW_OWN || level < 3 || group < *seen) {
+		if (group > *seen)
+			*seen = group;
+		return v;
+	}
+	return pend_forward(c, loc, &v, true, NULL) ? v : coh_read(loc);
+}
+
+/* Blames who freed the table, or who linked one that was not cleared. */
+static void walk_report(enum hw_finding find, const struct hw_frame *f, bool quiet)
+{
+	const bool freed = find == HW_F_FREED_WALK && f->state == FRAME_FREED;
+
+	if (quiet)
+		return;
+	if (!freed && f->link_fn)
+		hw_find(find, f->link_fn, f->link_line);
+	else
+		hw_find(find, f->fn ? f->fn : "walker", f->line);
+}
+
+struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, enum walk_view view, bool quiet)
+{
+	struct hw_leaf l = {.level = (uint8_t)level};
+	uint32_t seen = 0;
+
+	for (;; level++) {
+		const struct hw_frame *f = &hw_m.frame[frame];
+		uint64_t next;
+
+		l.level = (uint8_t)level;
+		l.loc = entry_loc(frame, level, va);
+		l.desc = walk_read(l.loc, level, cpu, view, &seen);
+		if (f->state != FRAME_LIVE || desc_is_poison(l.desc)) {
+			walk_report(f->state == FRAME_LIVE ? HW_F_POISON_WALK : HW_F_FREED_WALK, f, quiet);
+			l.desc = 0;
+			return l;
+		}
+		if (!desc_is_table(l.desc, level))
+			break;
+		next = (l.desc & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		if (!next || next >= HW_MAX_FRAMES) { /* not table memory at all */
+			walk_report(HW_F_FREED_WALK, f, quiet);
+			l.desc = 0;
+			return l;
+		}
+		frame = (uint32_t)next;
+	}
+	if (!desc_is_leaf(l.desc, level))
+		l.desc = 0;
+	return l;
+}
+
+static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view view, bool quiet)
+{
+	const uint32_t root = hw_m.ctx[agent].root;
+	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+
+	if (!root)
+		return none;
+	return walk_from(root, hw_m.root_level, va, agent < HW_MAX_CPU ? (int)agent : -1, view, quiet);
+}
+
+/* Coherent memory alone, silently. */
+static struct hw_leaf walk_now(unsigned agent, uint64_t va)
+{
+	const uint32_t root = hw_m.ctx[agent].root;
+	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+
+	return root ? walk_from(root, hw_m.root_level, va, -1, VIEW_MEM, true) : none;
+}
+
+uint64_t *hw_leaf_slot(void *root, uint64_t va)
+{
+	const uint32_t frame = (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS);
+	uint32_t f = frame;
+
+	for (unsigned level = hw_m.root_level; level < 3; level++) {
+		const uint64_t v = hw_peek(loc_ptr(entry_loc(f, level, va)));
+		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+
+		if (!desc_is_table(v, level) || !next || next >= HW_MAX_FRAMES)
+			return NULL;
+		f = (uint32_t)next;
+	}
+	return hw_m.frame[f].state == FRAME_LIVE ? loc_ptr(entry_loc(f, 3, va)) : NULL;
+}
+
+/* Output address of the page of va. */
+static uint64_t leaf_pa(const struct hw_leaf *l, uint64_t va, bool as_block)
+{
+	const uint64_t oa = l->desc & hw_m.oa_mask, page = ~((1ull << hw_m.page_shift) - 1);
+	uint64_t low = (1ull << hw_m.shift[l->level]) - 1;
+
+	if (as_block)
+		low = (1ull << block_shift()) - 1;
+	return ((oa & ~low) | (va & low)) & page;
+}
+
+static void cand_add(struct cands *s, const struct cand *c)
+{
+	unsigned i = s->n;
+
+	if (s->n == CAND_MAX)
+		return;
+	/* Stale ones come first, the stalest at the front. */
+	for (; i && c->kind <= CAND_TABLE && s->c[i - 1].tick > c->tick; i--)
+		s->c[i] = s->c[i - 1];
+	s->c[i] = *c;
+	s->n++;
+}
+
+static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
+{
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
+		const struct hw_stale *e = &hw_m.stale[i];
+		const uint64_t size = e->cont ? 1ull << block_shift() : 1ull << hw_m.shift[e->level];
+		const bool leaf = desc_is_leaf(e->val, e->level);
+		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = e->level};
+
+		if (!((e->tlb | e->early) >> agent & 1) || va - e->va >= size)
+			continue;
+		if (e->asid != hw_m.ctx[agent].asid && (!leaf || (e->val & HW_D_NG)))
+			continue;
+		c.kind = desc_is_table(e->val, e->level) ? CAND_TABLE : CAND_LEAF;
+		cand_add(s, &c);
+	}
+}
+
+/*
+ * A TLB may have been filled from any current entry of a contiguous block (DDI 0487 D8.7.1), and translates
+ * the whole block with it. Entries that would say the same are one candidate.
+ */
+static void collect_siblings(struct cands *s, const struct hw_leaf *own, uint64_t va)
+{
+	const bool whole = (own->desc & HW_D_CONT) && leaf_pa(own, va, false) == leaf_pa(own, va, true);
+	const uint64_t mine = whole ? desc_block(own->desc) : 0; /* a misaligned entry has two meanings */
+	const uint32_t first = loc_block(own->loc);
+	const unsigned from = s->n;
+
+	for (uint32_t l = first; l < first + hw_m.ncont && s->n < from + 6; l++) {
+		const uint64_t v = coh_read(l);
+		struct cand c = {.val = desc_block(v), .tick = ~0ull, .loc = l, .level = 3, .kind = CAND_SIBLING};
+		bool seen = c.val == mine;
+
+		if (!desc_is_leaf(v, 3) || !(v & HW_D_CONT) || !(v & HW_D_AF) || desc_is_poison(v))
+			continue;
+		for (unsigned i = from; i < s->n; i++)
+			seen |= s->c[i].val == c.val;
+		if (!seen)
+			cand_add(s, &c);
+	}
+}
+
+static void collect(struct cands *s, unsigned agent, uint64_t va)
+{
+	const uint64_t page = va >> hw_m.page_shift << hw_m.page_shift;
+	struct cand c = {.kind = CAND_WALK, .tick = ~0ull, .view = VIEW_OWN};
+	struct hw_leaf own;
+
+	s->n = 0;
+	if (hw_m.nstale) {
+		collect_bucket(s, stale_bucket_page(page), agent, page);
+		collect_bucket(s, stale_bucket_block(page), agent, page);
+		collect_bucket(s, STALE_UP, agent, page);
+	}
+	if (agent != HW_SMMU) {
+		own = walk_now(agent, va);
+		if (own.level == 3 && own.loc != LOC_NONE && block_of(own.loc)->ncont)
+			collect_siblings(s, &own, va);
+	}
+	if (agent < HW_MAX_CPU && hw_m.cpu[agent].npend) {
+		c.view = VIEW_MEM;
+		cand_add(s, &c);
+		c.view = VIEW_UPPER;
+		cand_add(s, &c);
+		c.view = VIEW_OWN;
+	}
+	cand_add(s, &c);
+}
+
+static const struct cand *choose(const struct cands *s)
+{
+	switch (hw.cfg.xlate) {
+	case HW_XLATE_STALE:
+		return &s->c[0];
+	case HW_XLATE_ALTERNATE:
+		return &s->c[hw_m.alt++ % s->n];
+	case HW_XLATE_HASHED:
+		return &s->c[hw_pick(PICK_XLATE, s->n)];
+	default:
+		return &s->c[s->n - 1];
+	}
+}
+
+/* One access while it is being evaluated. */
+struct eval {
+	struct hw_access *a;
+	struct hw_leaf l;
+	enum cand_kind kind;
+	bool block; /* translate as a contiguous block */
+	bool own;   /* the walk saw own pending stores */
+};
+
+static void eval_walk(struct eval *e, enum walk_view view)
+{
+	e->l = e->a->fresh ? walk_now(e->a->agent, e->a->va) : walk_agent(e->a->agent, e->a->va, view, true);
+	if (!e->l.desc) /* once more, reporting what it meets */
+		walk_agent(e->a->agent, e->a->va, e->a->fresh ? VIEW_MEM : view, false);
+	e->kind = CAND_WALK;
+	e->own = view != VIEW_MEM && !e->a->fresh;
+	e->block = false;
+}
+
+static void eval_start(struct eval *e)
+{
+	const struct cand *c;
+	struct cands s;
+
+	if (e->a->fresh) {
+		eval_walk(e, VIEW_MEM);
+		return;
+	}
+	if (hw.cfg.xlate == HW_XLATE_FRESH) {
+		eval_walk(e, VIEW_OWN);
+		return;
+	}
+	collect(&s, e->a->agent, e->a->va);
+	c = choose(&s);
+	if (c->kind == CAND_WALK) {
+		eval_walk(e, c->view);
+		return;
+	}
+	e->kind = c->kind;
+	e->own = false;
+	if (c->kind == CAND_TABLE) {
+		const uint32_t frame = (uint32_t)((c->val & hw_m.oa_mask) >> HW_FRAME_SHIFT);
+
+		e->l = walk_from(frame, c->level + 1u, e->a->va, -1, VIEW_MEM, false);
+		e->block = false;
+		return;
+	}
+	e->l = (struct hw_leaf){.desc = c->val, .loc = c->loc, .level = c->level};
+	e->block = c->level == 3 && (c->val & HW_D_CONT) && (c->val & HW_D_AF);
+}
+
+/*
+ * The entry of the contiguous block that hardware updates: any valid one that agrees with `like` (DDI 0487
+ * D8.7.1). The SMMU, and a fair re-walk, look at the accessed one only.
+ */
+static uint32_t block_entry(const struct hw_access *a, uint32_t loc, uint64_t like, uint64_t need)
+{
+	const uint32_t first = loc_block(loc);
+	bool mis;
+	const uint64_t norm = bbm_norm(loc, like, &mis);
+	uint32_t can[1 << 7], n = 0;
+
+	if (!(like & HW_D_CONT) || hw.cfg.pick == HW_PICK_ACCESSED || a->fresh || a->agent == HW_SMMU || mis)
+		return loc;
+	for (uint32_t l = first; l < first + hw_m.ncont; l++) {
+		const uint64_t v = coh_read(l);
+
+		if (desc_is_leaf(v, 3) && (v & HW_D_CONT) && (v & need) == need && bbm_norm(l, v, &mis) == norm &&
+		    !mis)
+			can[n++] = l;
+	}
+	if (!n)
+		return loc;
+	if (hw.cfg.pick == HW_PICK_HASHED)
+		return can[hw_pick(PICK_BLOCK, n)];
+	return hw.cfg.pick == HW_PICK_FIRST ? can[0] : can[n - 1];
+}
+
+/* AF=0: false if the access must walk again or has faulted. */
+static bool eval_af(struct eval *e)
+{
+	struct hw_access *a = e->a;
+	uint32_t target;
+
+	if (hw.cfg.update[a->agent] < HW_UPD_AF) {
+		a->fault = HW_FAULT_AF;
+		return false;
+	}
+	if (e->own && a->agent < HW_MAX_CPU)
+		pend_drain_loc(a->agent, e->l.loc);
+	if (coh_read(e->l.loc) != e->l.desc)
+		return false; /* the compare of the update fails */
+	target = e->l.level == 3 ? block_entry(a, e->l.loc, e->l.desc, 0) : e->l.loc;
+	if (!(coh_read(target) & HW_D_AF)) {
+		mem_update(target, coh_read(target) | HW_D_AF, a->agent);
+		a->set_af = true;
+	}
+	if (target != e->l.loc)
+		e->block = true;
+	e->l.desc = coh_read(target);
+	e->l.loc = target;
+	return true;
+}
+
+/* A store through a clean DBM entry: false if the access must walk again or has faulted. */
+static bool eval_dirty(struct eval *e)
+{
+	struct hw_access *a = e->a;
+	const uint64_t pa = leaf_pa(&e->l, a->va, e->block);
+	struct hw_leaf now;
+	uint32_t target;
+	uint64_t v;
+
+	if (!(e->l.desc & HW_D_DBM) || hw.cfg.update[a->agent] < HW_UPD_AF_DIRTY) {
+		a->fault = HW_FAULT_PERMISSION;
+		return false;
+	}
+	if (e->own && a->agent < HW_MAX_CPU)
+		pend_drain_loc(a->agent, e->l.loc);
+	now = walk_now(a->agent, a->va);
+	if (!now.desc && e->own && a->agent < HW_MAX_CPU) { /* the path to it is pending as well */
+		pend_drain_all(a->agent);
+		now = walk_now(a->agent, a->va);
+	}
+	if (!now.desc || leaf_pa(&now, a->va, false) != pa || !(now.desc & HW_D_DBM) || !(now.desc & HW_D_USER))
+		return false;
+	target = now.level == 3 ? block_entry(a, now.loc, now.desc, HW_D_DBM) : now.loc;
+	v = coh_read(target);
+	if (v & HW_D_RDONLY) {
+		a->set_af |= !(v & HW_D_AF);
+		a->set_dirty = true;
+		mem_update(target, (v & ~HW_D_RDONLY) | HW_D_AF, a->agent);
+	}
+	e->l.desc = coh_read(target);
+	e->l.loc = target;
+	return true;
+}
+
+/* False: walk again, unless there is a fault. */
+static bool eval_once(struct eval *e)
+{
+	struct hw_access *a = e->a;
+
+	a->fault = HW_OK;
+	if (!e->l.desc) {
+		a->fault = HW_FAULT_TRANSLATION;
+		return false;
+	}
+	if (!(e->l.desc & HW_D_AF) && !eval_af(e))
+		return false;
+	if (!(e->l.desc & HW_D_USER)) {
+		a->fault = HW_FAULT_PERMISSION;
+		return false;
+	}
+	a->pa = leaf_pa(&e->l, a->va, e->block);
+	if (a->write && (e->l.desc & HW_D_RDONLY) && !eval_dirty(e))
+		return false;
+	return true;
+}
+
+static void eval_run(struct eval *e)
+{
+	struct hw_access *a = e->a;
+	const bool cpu = a->agent < HW_MAX_CPU;
+
+	eval_start(e);
+	for (int i = 0; i < TRIES; i++) {
+		const bool done = eval_once(e);
+		const bool refault = a->fault == HW_FAULT_TRANSLATION || a->fault == HW_FAULT_AF;
+
+		/* FEAT_ETS2: such a fault is taken only on a walk after all earlier stores of this CPU. */
+		if (refault && hw.cfg.ets2 && cpu && hw_m.cpu[a->agent].npend && !a->fresh &&
+		    e->kind == CAND_WALK && i == 0) {
+			eval_walk(e, VIEW_OWN);
+			continue;
+		}
+		if (done || a->fault != HW_OK)
+			return;
+		eval_walk(e, e->own ? VIEW_OWN : VIEW_MEM);
+	}
+	a->fault = HW_FAULT_TRANSLATION; /* not reached: nothing changes memory between two tries */
+}
+
+static bool shows_access(const struct hw_access *a, uint64_t v)
+{
+	return (v & HW_D_AF) && (!a->write || !(v & HW_D_RDONLY));
+}
+
+/* Does memory show the access, in a descriptor that translates the page now? Is that translation another one? */
+static void eval_record(struct hw_access *a)
+{
+	const struct hw_leaf now = walk_now(a->agent, a->va);
+	const bool same = now.desc && leaf_pa(&now, a->va, false) == a->pa;
+	uint32_t first;
+
+	a->recorded = same && shows_access(a, now.desc);
+	a->stale |= !same;
+	if (a->recorded || now.level != 3 || now.loc == LOC_NONE || !block_of(now.loc)->ncont)
+		return;
+	first = loc_block(now.loc);
+	for (uint32_t l = first; l < first + hw_m.ncont; l++) {
+		const struct hw_leaf sib = {.desc = coh_read(l), .loc = l, .level = 3};
+
+		if (desc_is_leaf(sib.desc, 3) && (sib.desc & HW_D_CONT) && !desc_is_poison(sib.desc) &&
+		    leaf_pa(&sib, a->va, true) == a->pa && shows_access(a, sib.desc)) {
+			a->recorded = true;
+			return;
+		}
+	}
+}
+
+static void access_trace(const struct hw_access *a)
+{
+	const struct hw_trace t = {.kind = HW_T_ACCESS,
+				   .cpu = a->agent,
+				   .step = hw.step,
+				   .p = a->slot,
+				   .val = a->desc,
+				   .ok = a->fault == HW_OK,
+				   .access = a};
+
+	hw.trace(&t);
+}
+
+void hw_do_access(struct hw_access *a)
+{
+	struct eval e = {.a = a};
+
+	a->va &= VA_MASK;
+	a->fault = HW_OK;
+	a->stale = a->set_af = a->set_dirty = a->recorded = false;
+	a->pa = 0;
+	eval_run(&e);
+	a->level = e.l.level;
+	a->desc = e.l.desc;
+	a->slot = e.l.loc == LOC_NONE ? NULL : loc_ptr(e.l.loc);
+	a->stale |= e.kind == CAND_LEAF || e.kind == CAND_TABLE;
+	if (a->fault == HW_OK)
+		eval_record(a);
+	else
+		a->pa = 0;
+	/* The data is visible at once, so whatever a DMB orders before this store is too. */
+	if (a->fault == HW_OK && a->write && !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend)
+		pend_drain_older(a->agent);
+	if (hw.trace)
+		access_trace(a);
+}
+
+/* DDI 0487 D8.5.3: hardware may set AF speculatively in any valid descriptor, never in an invalid one. */
+bool hw_do_spurious_af(unsigned agent, uint64_t va)
+{
+	const struct hw_leaf l = walk_now(agent, va & VA_MASK);
+	struct hw_trace t = {.kind = HW_T_SPURIOUS_AF, .cpu = (uint8_t)agent, .step = hw.step, .ok = true};
+
+	if (hw.cfg.update[agent] < HW_UPD_AF || !l.desc || (l.desc & HW_D_AF))
+		return false;
+	mem_update(l.loc, l.desc | HW_D_AF, agent);
+	if (hw.trace) {
+		t.p = loc_ptr(l.loc);
+		t.old = l.desc;
+		t.val = l.desc | HW_D_AF;
+		hw.trace(&t);
+	}
+	return true;
+}
