@@ -1,0 +1,896 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The built-in implementation, op by op, on the machine's table memory.
+ *
+ * Property: callers see one entry a page whatever is folded; a run folds exactly when one folio, alignment and
+ * protection allow it; no access or dirty bit that hardware sets between any two steps is lost; invalidation
+ * operands say what they mean.
+ *
+ * Pictures: one run a group, one character an entry, small geometry (runs of 4):
+ *	.  none   m  marker   p  page   r  read-only page   C  in a folded run   R  the same, read-only
+ * and below them what the descriptor itself records: y accessed, d dirty, b both, - neither.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../hw/hw.h"
+#include "../impl/bug.h"
+#include "../impl/opt_pte.h"
+#include "../impl/seam.h"
+
+#define I	impl_opt
+#define ASID	0x42u
+#define PFN	0x10000ull  /* folio of two runs */
+#define SINGLES (PFN + 512) /* order-0 folios, one run of them */
+#define RW	(PT_PRESENT | PT_WRITE)
+#define RO	PT_PRESENT
+
+static struct {
+	uint64_t *pte, *pmd;
+	uint64_t va;
+	struct hw_trace log[16384];
+	unsigned nlog;
+	/* An update by hardware, or anything else, before the n-th step of a class. */
+	void (*event)(void);
+	enum hw_class event_class;
+	unsigned event_at;
+	uint64_t *slot;
+	unsigned findings;
+} t;
+
+static struct pt_folio folios[1 + 128];
+
+static void on_trace(const struct hw_trace *r)
+{
+	assert_true(t.nlog < sizeof(t.log) / sizeof(t.log[0]));
+	t.log[t.nlog++] = *r;
+}
+
+static void on_step(enum hw_class c, const void *p, const char *fn, int line)
+{
+	(void)p;
+	assert_non_null(fn);
+	assert_true(line > 0);
+	if (t.event && c == t.event_class && t.event_at-- == 1) {
+		void (*event)(void) = t.event;
+
+		t.event = NULL;
+		event();
+	}
+}
+
+static void on_finding(enum hw_finding f, const char *fn, int line)
+{
+	(void)f, (void)fn, (void)line;
+	t.findings++;
+}
+
+static void start(enum hw_geo_id geo, bool ttl, bool range)
+{
+	struct hw_config cfg = {.geo = geo, .ncpu = 2, .ttl = ttl, .tlbirange = range, .bbml = 0};
+	const struct hw_geo *g = &hw_geos[geo];
+	unsigned ncont = 1u << g->cont_bits;
+	struct pt_env env;
+	uint64_t *table;
+
+	for (unsigned i = 0; i < HW_MAX_AGENT; i++)
+		cfg.update[i] = HW_UPD_AF_DIRTY;
+	memset(&t, 0, sizeof(t));
+	hw_reset(&cfg);
+	hw.on_step = on_step;
+	hw.on_finding = on_finding;
+	hw.trace = on_trace;
+
+	t.va = 1ull << (g->page_shift + g->table_bits);
+	table = hw_setup_table(4 - g->levels);
+	env.root = table;
+	for (unsigned level = 4 - g->levels; level < 3; level++) {
+		unsigned index = level == 2 ? 1 : 0;
+		uint64_t *next = hw_setup_table(level + 1);
+
+		t.pmd = table + index;
+		hw_setup_write(t.pmd, hw_table_pa(next) | PMD_TYPE_TABLE);
+		table = next;
+	}
+	t.pte = table;
+	for (unsigned i = 0; i < HW_MAX_AGENT; i++)
+		hw_set_context(i, env.root, ASID);
+	hw_run_on(0);
+
+	folios[0] = (struct pt_folio){PFN, g->cont_bits + 1u};
+	for (unsigned i = 0; i < ncont; i++)
+		folios[1 + i] = (struct pt_folio){SINGLES + i, 0};
+	env.page_shift = g->page_shift;
+	env.table_bits = g->table_bits;
+	env.levels = g->levels;
+	env.cont_bits = g->cont_bits;
+	env.asid = ASID;
+	env.folios = folios;
+	env.nfolios = 1 + ncont;
+	I.reset(&env);
+}
+
+static void start_small(void)
+{
+	start(HW_GEO_SMALL, false, false);
+}
+
+static uint64_t va(unsigned page)
+{
+	return t.va + page * PAGE_SIZE;
+}
+
+static uint64_t raw(unsigned page)
+{
+	return hw_peek(t.pte + page);
+}
+
+static void set(unsigned page, uint64_t pfn, uint64_t flags, unsigned nr)
+{
+	I.set_ptes(va(page), t.pte + page, PT_MAKE(pfn, flags), nr);
+}
+
+/* Map run `block` of the folio folded, old and clean unless flags say so. */
+static void set_run(unsigned block, uint64_t flags)
+{
+	unsigned n = CONT_PTES;
+
+	set(block * n, PFN + block * n, flags, n);
+	assert_true(raw(block * n) & PTE_CONT);
+}
+
+/* Hardware records a write (or an access) in descriptor `page`. */
+static void hw_dirties(unsigned page)
+{
+	hw_setup_write(t.pte + page, (raw(page) | PTE_AF) & ~PTE_RDONLY);
+}
+
+static void hw_accesses(unsigned page)
+{
+	hw_setup_write(t.pte + page, raw(page) | PTE_AF);
+}
+
+static void expect(const char *shape, const char *state)
+{
+	unsigned page = 0;
+
+	for (; *shape; shape++) {
+		uint64_t d = raw(page);
+		char s, a;
+
+		if (*shape == '|') {
+			if (state)
+				state++;
+			continue;
+		}
+		s = !d		    ? '.'
+		    : !pte_valid(d) ? 'm'
+		    : pte_cont(d)   ? (pte_write(d) ? 'C' : 'R')
+		    : pte_write(d)  ? 'p'
+				    : 'r';
+		a = !pte_valid(d) ? '-' : pte_dirty(d) ? (pte_young(d) ? 'b' : 'd') : pte_young(d) ? 'y' : '-';
+		if (s != *shape || (state && a != *state))
+			fail_msg("entry %u is %c%c (%#llx), expected %c%c", page, s, a, (unsigned long long)d,
+				 *shape, state ? *state : ' ');
+		if (state)
+			state++;
+		page++;
+	}
+}
+
+static void assert_run(unsigned block, bool folded)
+{
+	for (unsigned i = 0; i < CONT_PTES; i++) {
+		uint64_t d = raw(block * CONT_PTES + i);
+
+		assert_int_equal(pte_valid_cont(d), folded);
+		if (pte_valid(d))
+			assert_true(pte_pfn(d) - pte_pfn(raw(block * CONT_PTES)) == i);
+	}
+}
+
+static void before(enum hw_class c, unsigned nth, void (*event)(void))
+{
+	t.event = event;
+	t.event_class = c;
+	t.event_at = nth;
+}
+
+static unsigned count(int kind)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t.nlog; i++)
+		n += (int)t.log[i].kind == kind;
+	return n;
+}
+
+#define FOR_GEOS(geo)	     for (enum hw_geo_id geo = 0; geo < HW_NGEO; geo++)
+#define FOR_FEATS(f)	     for (unsigned f = 0; f < 4; f++)
+#define assert_flag(v, f)    assert_int_equal(!!((v) & (f)), 1)
+#define assert_no_flag(v, f) assert_int_equal(!!((v) & (f)), 0)
+
+/* ---- descriptors ---- */
+
+static void test_entries_round_trip(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		start(geo, false, false);
+		for (unsigned f = 0; f < 64; f++) {
+			uint64_t v = PT_MAKE(PFN + f, f | PT_PRESENT), d = I.entry_make(v);
+
+			assert_int_equal(I.entry_read(d), v);
+			assert_int_equal(d & 3, 3);
+			assert_no_flag(d, PTE_CONT);
+			if (!(f & PT_DIRTY) || !(f & PT_WRITE))
+				assert_flag(d, PTE_RDONLY);
+		}
+		for (unsigned bit = 0; bit < 40; bit++) {
+			uint64_t v = PT_MAKE(1ull << bit, 0);
+
+			assert_int_equal(I.entry_read(I.entry_make(v)), v);
+			assert_no_flag(I.entry_make(v), PTE_VALID);
+		}
+		assert_int_equal(I.entry_make(0), 0);
+		assert_int_equal(I.entry_read(0), 0);
+		/* A marker taken for a page looks young and dirty. */
+		assert_true(pte_young(I.entry_make(PT_MAKE(1, 0))));
+		assert_true(pte_dirty(I.entry_make(PT_MAKE(2, 0))));
+		assert_true(pte_dirty(I.entry_make(PT_MAKE(4, 0))));
+	}
+}
+
+/* ---- fold ---- */
+
+static void test_fold_when_last_entry_set(void **s)
+{
+	(void)s;
+	start_small();
+	for (unsigned i = 0; i < 3; i++)
+		set(i, PFN + i, RW, 1);
+	expect("|ppp.|....|", "|----|----|");
+	assert_int_equal(count(HW_T_TLBI), 0);
+	hw_dirties(1);
+	set(3, PFN + 3, RW | PT_YOUNG, 1);
+	/* |-b-y| are merged. */
+	expect("|CCCC|....|", "|bbbb|----|");
+	assert_int_equal(count(HW_T_TLBI), 4);
+}
+
+static void test_no_fold_downwards(void **s)
+{
+	(void)s;
+	start_small();
+	for (unsigned i = 4; i-- > 0;)
+		set(i, PFN + i, RW, 1);
+	expect("|pppp|....|", NULL);
+}
+
+static void test_fold_at_every_geometry(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		start(geo, true, true);
+		for (unsigned i = 0; i < CONT_PTES; i++)
+			set(i, PFN + i, RW, 1);
+		assert_run(0, true);
+		set(CONT_PTES, PFN + CONT_PTES, RW, CONT_PTES);
+		assert_run(1, true);
+		assert_int_equal(t.findings, 0);
+	}
+}
+
+static void test_batch_folds_whole_runs(void **s)
+{
+	(void)s;
+	start_small();
+	set(2, PFN + 2, RW, 6);
+	expect("|..pp|CCCC|", NULL);
+	assert_int_equal(count(HW_T_TLBI), 0);
+}
+
+static void test_no_fold_across_folios(void **s)
+{
+	(void)s;
+	start_small();
+	for (unsigned i = 0; i < 4; i++)
+		set(i, SINGLES + i, RW, 1);
+	expect("|pppp|....|", NULL);
+	/* Beyond all folios. */
+	for (unsigned i = 0; i < 4; i++)
+		set(4 + i, 4 * PFN + i, RW, 1);
+	expect("|pppp|pppp|", NULL);
+}
+
+static void test_no_fold_misaligned(void **s)
+{
+	(void)s;
+	start_small();
+	for (unsigned i = 0; i < 4; i++)
+		set(i, PFN + 1 + i, RW, 1);
+	set(4, PFN + 1, RW, 4);
+	expect("|pppp|pppp|", NULL);
+}
+
+static void test_no_fold_of_mixed_runs(void **s)
+{
+	static const uint64_t other[] = {RO, RW | PT_EXEC};
+
+	(void)s;
+	for (unsigned k = 0; k < 2; k++)
+		for (unsigned odd = 0; odd < 3; odd++) {
+			start_small();
+			for (unsigned i = 0; i < 4; i++)
+				set(i, PFN + i, i == odd ? other[k] : RW, 1);
+			assert_run(0, false);
+		}
+	/* A hole, a marker, a wrong page. */
+	for (unsigned k = 0; k < 3; k++) {
+		start_small();
+		for (unsigned i = 0; i < 4; i++) {
+			if (i == 1 && k == 0)
+				continue;
+			if (i == 1 && k == 1)
+				I.set_ptes(va(1), t.pte + 1, PT_MAKE(7, 0), 1);
+			else
+				set(i, PFN + i + (i == 1 ? 4 : 0), RW, 1);
+		}
+		assert_false(pte_cont(raw(3)));
+	}
+}
+
+static void test_special_never_folds(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW | PT_SPECIAL, 4);
+	for (unsigned i = 0; i < 4; i++)
+		set(4 + i, PFN + 4 + i, RW | PT_SPECIAL, 1);
+	expect("|pppp|pppp|", NULL);
+}
+
+/* ---- get ---- */
+
+static void test_get_gathers(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		start(geo, false, false);
+		set_run(0, RW);
+		assert_int_equal(I.ptep_get(va(1), t.pte + 1), PT_MAKE(PFN + 1, RW));
+		hw_accesses(0);
+		hw_dirties(CONT_PTES - 1);
+		assert_int_equal(I.ptep_get(va(1), t.pte + 1), PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY));
+		assert_int_equal(I.ptep_get_lockless(va(1), t.pte + 1), PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY));
+		assert_int_equal(I.ptep_get(va(CONT_PTES), t.pte + CONT_PTES), 0);
+	}
+}
+
+/* Another folio's dirty run replaces ours between two loads. */
+static void replace_run(void)
+{
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(t.pte + i, I.entry_make(PT_MAKE(4 * PFN + i, RW | PT_YOUNG | PT_DIRTY)) | PTE_CONT);
+}
+
+static void clear_run(void)
+{
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(t.pte + i, 0);
+}
+
+static void test_lockless_get_is_consistent(void **s)
+{
+	(void)s;
+	for (unsigned nth = 1; nth <= 6; nth++) {
+		uint64_t v;
+
+		start_small();
+		set_run(0, RW);
+		before(HW_C_LOAD, nth, replace_run);
+		v = I.ptep_get_lockless(va(2), t.pte + 2);
+		assert_true(v == PT_MAKE(PFN + 2, RW) || v == PT_MAKE(4 * PFN + 2, RW | PT_YOUNG | PT_DIRTY));
+
+		start_small();
+		set_run(0, RW | PT_DIRTY);
+		before(HW_C_LOAD, nth, clear_run);
+		v = I.ptep_get_lockless(va(2), t.pte + 2);
+		assert_true(v == 0 || v == PT_MAKE(PFN + 2, RW | PT_DIRTY));
+	}
+}
+
+/* ---- unfold and clear ---- */
+
+static void test_clear_one_unfolds(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW);
+	hw_dirties(3);
+	/* |CCCC| |---b| */
+	assert_int_equal(I.ptep_get_and_clear(va(1), t.pte + 1), PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY));
+	expect("|p.pp|....|", "|b-bb|----|");
+	assert_int_equal(t.findings, 0);
+}
+
+static void test_clear_batches(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW, 8);
+	hw_dirties(6);
+	t.nlog = 0;
+	/* |CCCC|CCCC| |----|--b-| whole runs go without unfolding */
+	assert_int_equal(I.get_and_clear_full_ptes(va(0), t.pte, 8, 1), PT_MAKE(PFN, RW | PT_YOUNG | PT_DIRTY));
+	expect("|....|....|", NULL);
+	assert_int_equal(count(HW_T_TLBI), 0);
+	assert_int_equal(count(HW_T_XCHG), 8);
+	assert_true(count(HW_T_LOAD) <= 4);
+
+	start_small();
+	set(0, PFN, RW, 8);
+	hw_dirties(0);
+	hw_dirties(7);
+	/* |CCCC|CCCC| |b---|---b| parts are unfolded first */
+	assert_int_equal(I.get_and_clear_full_ptes(va(2), t.pte + 2, 4, 0),
+			 PT_MAKE(PFN + 2, RW | PT_YOUNG | PT_DIRTY));
+	expect("|pp..|..pp|", "|bb--|--bb|");
+
+	start_small();
+	set(0, PFN, RW, 8);
+	hw_dirties(0);
+	I.clear_full_ptes(va(1), t.pte + 1, 2, 0);
+	I.clear_full_ptes(va(4), t.pte + 4, 4, 0);
+	expect("|p..p|....|", "|b--b|----|");
+}
+
+static void test_clear_keeps_batch_linear(void **s)
+{
+	(void)s;
+	start(HW_GEO_16K, false, true);
+	set(0, PFN, RW, 2 * CONT_PTES);
+	t.nlog = 0;
+	I.get_and_clear_full_ptes(va(0), t.pte, 2 * CONT_PTES, 1);
+	assert_true(t.nlog <= 2 * CONT_PTES + 4);
+}
+
+static void write_3(void)
+{
+	hw_dirties(3);
+}
+
+static void write_1(void)
+{
+	hw_dirties(1);
+}
+
+static void write_0(void)
+{
+	hw_dirties(0);
+}
+
+/* Hardware writes at each possible moment: nothing is lost, neither here nor for a sibling. */
+static void test_clear_races_with_hardware(void **s)
+{
+	(void)s;
+	for (unsigned nth = 1; nth <= 4; nth++) {
+		start_small();
+		set_run(0, RW);
+		before(HW_C_ATOMIC, nth, write_3);
+		assert_flag(I.ptep_get_and_clear(va(0), t.pte), PT_DIRTY);
+		assert_flag(I.ptep_get(va(3), t.pte + 3), PT_DIRTY);
+	}
+	start_small();
+	set(0, PFN, RW, 1);
+	before(HW_C_ATOMIC, 1, write_0);
+	assert_flag(I.ptep_get_and_clear(va(0), t.pte), PT_DIRTY);
+}
+
+static void test_clear_flush(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW, 1);
+	assert_int_equal(I.ptep_clear_flush(va(0), t.pte), PT_MAKE(PFN, RW)); /* old, yet flushed */
+	assert_int_equal(count(HW_T_TLBI), 1);
+	assert_int_equal(t.log[t.nlog - 1].kind, HW_T_BARRIER);
+	I.set_ptes(va(0), t.pte, PT_MAKE(5, 0), 1);
+	t.nlog = 0;
+	assert_int_equal(I.ptep_clear_flush(va(0), t.pte), PT_MAKE(5, 0));
+	assert_int_equal(count(HW_T_TLBI), 0);
+}
+
+/* ---- teardown with the stash (thread 004) ---- */
+
+static void test_full_clear_stashes(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW);
+	hw_dirties(0);
+	t.nlog = 0;
+	/* |CCCC| |b---| */
+	assert_int_equal(I.ptep_get_and_clear_full(va(0), t.pte, 1), PT_MAKE(PFN, RW | PT_YOUNG | PT_DIRTY));
+	expect("|.CCC|", "|---b|");
+	assert_int_equal(I.ptep_get(va(1), t.pte + 1), PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY));
+	assert_int_equal(I.ptep_get_and_clear_full(va(3), t.pte + 3, 1),
+			 PT_MAKE(PFN + 3, RW | PT_YOUNG | PT_DIRTY));
+	expect("|.CC.|", "|--b-|");
+	assert_flag(I.ptep_get_and_clear_full(va(1), t.pte + 1, 1), PT_DIRTY);
+	assert_flag(I.ptep_get_and_clear_full(va(2), t.pte + 2, 1), PT_DIRTY);
+	expect("|....|", NULL);
+	assert_int_equal(count(HW_T_TLBI), 0);
+}
+
+static void test_full_clear_invents_nothing(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(I.ptep_get_and_clear_full(va(i), t.pte + i, 1), PT_MAKE(PFN + i, RW));
+		/* Markers whose payload looks young and dirty. */
+		I.set_ptes(va(i), t.pte + i, PT_MAKE(3, 0), 1);
+		if (i < 3)
+			assert_int_equal(I.ptep_get(va(i + 1), t.pte + i + 1), PT_MAKE(PFN + i + 1, RW));
+	}
+	expect("|mmmm|", NULL);
+}
+
+/* A write between any two steps, in any entry that remains. */
+static void test_full_clear_races_with_hardware(void **s)
+{
+	(void)s;
+	for (unsigned pre = 0; pre < 2; pre++)
+		for (unsigned k = 0; k < 2; k++)
+			for (unsigned nth = 1; nth <= 12; nth++) {
+				start_small();
+				set_run(0, RW);
+				if (pre)
+					hw_accesses(0);
+				before(HW_C_ANY, 0, NULL);
+				before(nth & 1 ? HW_C_LOAD : HW_C_ATOMIC, (nth + 1) / 2, k ? write_1 : write_3);
+				I.ptep_get_and_clear_full(va(0), t.pte, 1);
+				if (t.event)
+					continue; /* no such step */
+				assert_flag(I.ptep_get(va(2), t.pte + 2), PT_DIRTY);
+				assert_flag(I.ptep_get_and_clear_full(va(1), t.pte + 1, 1), PT_DIRTY);
+				assert_flag(I.ptep_get_and_clear_full(va(2), t.pte + 2, 1), PT_DIRTY);
+				assert_flag(I.ptep_get_and_clear_full(va(3), t.pte + 3, 1), PT_DIRTY);
+			}
+}
+
+static void test_unfold_of_half_cleared_run_keeps_holes(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW);
+	hw_dirties(0);
+	I.ptep_get_and_clear_full(va(0), t.pte, 1);
+	I.ptep_get_and_clear_full(va(1), t.pte + 1, 1);
+	I.set_ptes(va(1), t.pte + 1, PT_MAKE(1, 0), 1);
+	expect("|.mCC|", "|---b|");
+	assert_int_equal(I.ptep_get_and_clear_full(va(2), t.pte + 2, 0),
+			 PT_MAKE(PFN + 2, RW | PT_YOUNG | PT_DIRTY));
+	expect("|.m.p|", "|---b|");
+	assert_int_equal(I.ptep_get(va(1), t.pte + 1), PT_MAKE(1, 0));
+}
+
+/* ---- write protection ---- */
+
+static void test_wrprotect(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW, 8);
+	hw_dirties(1);
+	I.wrprotect_ptes(va(0), t.pte, 4);
+	expect("|RRRR|CCCC|", "|-b--|----|");
+	assert_int_equal(count(HW_T_TLBI), 0);
+	I.wrprotect_ptes(va(6), t.pte + 6, 1);
+	expect("|RRRR|pprp|", "|-b--|----|");
+
+	start_small();
+	set(0, PFN, RW, 8);
+	hw_dirties(1);
+	I.wrprotect_ptes(va(2), t.pte + 2, 4);
+	expect("|pprr|rrpp|", "|bbbb|----|");
+	assert_int_equal(t.findings, 0);
+}
+
+static void test_wrprotect_races_with_hardware(void **s)
+{
+	(void)s;
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		start_small();
+		set_run(0, RW);
+		before(HW_C_ATOMIC, nth, write_1);
+		I.wrprotect_ptes(va(0), t.pte, 4);
+		expect("|RRRR|", "|-b--|");
+	}
+	start_small();
+	set(0, PFN, RW, 1);
+	before(HW_C_ATOMIC, 1, write_0);
+	I.wrprotect_ptes(va(0), t.pte, 1);
+	expect("|r...|", "|b---|");
+}
+
+/* ---- access flags ---- */
+
+static void test_access_flags_of_a_page(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW, 1);
+	assert_int_equal(I.ptep_set_access_flags(va(0), t.pte, PT_MAKE(PFN, RW), 0), 0);
+	assert_int_equal(I.ptep_set_access_flags(va(0), t.pte, PT_MAKE(PFN, RW | PT_YOUNG), 0), 1);
+	expect("|p...|", "|y---|");
+	assert_int_equal(count(HW_T_TLBI), 0);
+	before(HW_C_ATOMIC, 1, write_0);
+	assert_int_equal(I.ptep_set_access_flags(va(0), t.pte, PT_MAKE(PFN, RW | PT_YOUNG | PT_DIRTY), 1), 1);
+	expect("|p...|", "|b---|");
+	assert_int_equal(count(HW_T_TLBI), 1);
+	assert_int_equal(I.ptep_set_access_flags(va(0), t.pte, PT_MAKE(PFN, RW | PT_YOUNG), 1), 0);
+
+	/* Hardware dirties while only the access flag is asked for. */
+	start_small();
+	set(0, PFN, RW, 1);
+	before(HW_C_ATOMIC, 1, write_0);
+	I.ptep_set_access_flags(va(0), t.pte, PT_MAKE(PFN, RW | PT_YOUNG), 0);
+	expect("|p...|", "|b---|");
+}
+
+static void test_access_flags_of_a_run(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW);
+	/* |CCCC| |b---|: a walker without hardware update still faults on entry 2 */
+	hw_dirties(0);
+	assert_int_equal(I.ptep_set_access_flags(va(2), t.pte + 2, PT_MAKE(PFN + 2, RW | PT_YOUNG | PT_DIRTY), 1),
+			 1);
+	expect("|CCCC|", "|bbbb|");
+	assert_int_equal(count(HW_T_TLBI), 4);
+	assert_int_equal(I.ptep_set_access_flags(va(2), t.pte + 2, PT_MAKE(PFN + 2, RW | PT_YOUNG | PT_DIRTY), 1),
+			 0);
+
+	/* Write for one page of a read-only run. */
+	start_small();
+	set_run(0, RO | PT_YOUNG);
+	I.ptep_set_access_flags(va(2), t.pte + 2, PT_MAKE(PFN + 2, RW | PT_YOUNG | PT_DIRTY), 1);
+	expect("|rrpr|", "|yyby|");
+	assert_int_equal(t.findings, 0);
+}
+
+/* ---- ageing ---- */
+
+static void test_young_widens_to_the_run(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		start(geo, false, false);
+		set(0, PFN, RW, 2 * CONT_PTES);
+		hw_dirties(CONT_PTES - 1);
+		hw_accesses(CONT_PTES);
+		assert_int_equal(I.ptep_test_and_clear_young(va(0), t.pte), 1);
+		assert_int_equal(I.ptep_test_and_clear_young(va(1), t.pte + 1), 0);
+		assert_int_equal(I.ptep_get(va(0), t.pte), PT_MAKE(PFN, RW | PT_DIRTY));
+		assert_flag(I.ptep_get(va(CONT_PTES), t.pte + CONT_PTES), PT_YOUNG);
+		assert_int_equal(count(HW_T_TLBI), 0);
+	}
+}
+
+static void test_young_races_with_hardware(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW | PT_YOUNG);
+	before(HW_C_ATOMIC, 2, write_1);
+	assert_int_equal(I.ptep_test_and_clear_young(va(0), t.pte), 1);
+	expect("|CCCC|", "|-d--|");
+}
+
+static void test_clear_flush_young(void **s)
+{
+	(void)s;
+	start_small();
+	set_run(0, RW | PT_YOUNG);
+	assert_int_equal(I.ptep_clear_flush_young(va(2), t.pte + 2), 1);
+	expect("|CCCC|", "|----|");
+	assert_int_equal(count(HW_T_TLBI), 4);
+	assert_int_equal(count(HW_T_BARRIER), 1); /* none to complete it */
+	t.nlog = 0;
+	assert_int_equal(I.ptep_clear_flush_young(va(2), t.pte + 2), 0);
+	assert_int_equal(count(HW_T_TLBI), 0);
+	set(4, PFN + 4, RW | PT_YOUNG, 1);
+	assert_int_equal(I.ptep_clear_flush_young(va(4), t.pte + 4), 1);
+	assert_int_equal(count(HW_T_TLBI), 1);
+}
+
+static void test_clear_young_dirty(void **s)
+{
+	(void)s;
+	start_small();
+	set(0, PFN, RW | PT_YOUNG | PT_DIRTY, 8);
+	set(8, SINGLES, RW | PT_YOUNG | PT_DIRTY, 1);
+	I.clear_young_dirty_ptes(va(1), t.pte + 1, 1, PT_CYDP_YOUNG);
+	expect("|CCCC|CCCC|p...|", "|dddd|bbbb|b---|");
+	I.clear_young_dirty_ptes(va(6), t.pte + 6, 2, PT_CYDP_DIRTY);
+	expect("|CCCC|CCCC|p...|", "|dddd|yyyy|b---|");
+	I.clear_young_dirty_ptes(va(3), t.pte + 3, 2, PT_CYDP_YOUNG | PT_CYDP_DIRTY);
+	expect("|CCCC|CCCC|p...|", "|----|----|b---|");
+	I.clear_young_dirty_ptes(va(8), t.pte + 8, 1, PT_CYDP_YOUNG | PT_CYDP_DIRTY);
+	expect("|CCCC|CCCC|p...|", "|----|----|----|");
+}
+
+/* ---- invalidation ---- */
+
+/* Pages [lo, hi) that the TLBIs in the log address, decoded from their operands. */
+static void check_coverage(unsigned lo, unsigned hi, bool leaf, bool ttl)
+{
+	const struct hw_geo *g = hw.geo;
+	uint8_t hit[1024] = {0};
+
+	for (unsigned i = 0; i < t.nlog; i++) {
+		uint64_t x = t.log[i].val, first, n = 1;
+		unsigned op = (unsigned)t.log[i].old;
+
+		if (t.log[i].kind != HW_T_TLBI)
+			continue;
+		assert_flag(op, HW_TLBI_IS);
+		assert_int_equal(x >> 48, ASID);
+		op &= ~(unsigned)HW_TLBI_IS;
+		if (op == HW_TLBI_RVALE1 || op == HW_TLBI_RVAE1) {
+			assert_int_equal(op == HW_TLBI_RVALE1, leaf);
+			assert_int_equal(x >> 46 & 3, g->tg);
+			assert_int_equal(x >> 37 & 3, leaf ? 3 : 0);
+			n = ((x >> 39 & 31) + 1) << (5 * (x >> 44 & 3) + 1);
+			first = (x & ((1ull << 37) - 1)) - (t.va >> g->page_shift);
+		} else {
+			assert_int_equal(op, leaf ? HW_TLBI_VALE1 : HW_TLBI_VAE1);
+			assert_int_equal(x >> 44 & 15, ttl && leaf ? g->tg << 2 | 3 : 0);
+			first = ((x & ((1ull << 44) - 1)) << 12) - t.va;
+			assert_int_equal(first % PAGE_SIZE, 0);
+			first /= PAGE_SIZE;
+		}
+		for (; n; n--, first++) {
+			assert_true(first >= lo && first < hi);
+			assert_int_equal(hit[first]++, 0);
+		}
+	}
+	for (unsigned i = lo; i < hi; i++)
+		assert_int_equal(hit[i], 1);
+}
+
+static void test_flush_operands(void **s)
+{
+	static const unsigned lens[] = {1, 2, 3, 16, 63, 64, 65, 127, 511};
+
+	(void)s;
+	FOR_GEOS(geo) FOR_FEATS(f) for (unsigned k = 0; k < sizeof(lens) / sizeof(lens[0]); k++)
+	{
+		for (unsigned leaf = 0; leaf < 2; leaf++) {
+			start(geo, f & 1, f & 2);
+			I.flush_tlb_range(va(3), va(3 + lens[k]), leaf);
+			check_coverage(3, 3 + lens[k], leaf, f & 1);
+			if (f & 2)
+				assert_true(count(HW_T_TLBI) <= 4);
+			/* dsb ishst; tlbi...; notify; dsb ish */
+			assert_int_equal(t.log[0].kind, HW_T_BARRIER);
+			assert_int_equal(t.log[0].val, HW_ISH);
+			assert_int_equal(t.log[0].cmp, HW_BAR_ST);
+			assert_int_equal(t.log[t.nlog - 2].kind, HW_T_NOTIFY);
+			assert_int_equal(t.log[t.nlog - 1].kind, HW_T_BARRIER);
+			assert_int_equal(t.log[t.nlog - 1].val, HW_ISH);
+			assert_int_equal(t.log[t.nlog - 1].cmp, HW_BAR_FULL);
+		}
+	}
+}
+
+static void test_flush_of_much_takes_the_asid(void **s)
+{
+	(void)s;
+	start(HW_GEO_4K, true, false);
+	I.flush_tlb_range(va(0), va(512), true);
+	assert_int_equal(count(HW_T_TLBI), 1);
+	assert_int_equal(t.log[1].old, HW_TLBI_ASIDE1 | HW_TLBI_IS);
+	assert_int_equal(t.log[1].val, (uint64_t)ASID << 48);
+	start(HW_GEO_4K, true, true);
+	I.flush_tlb_range(va(0), va(512), true);
+	assert_int_equal(count(HW_T_TLBI), 1);
+	check_coverage(0, 512, true, true);
+}
+
+/* ---- tables ---- */
+
+static void test_table_alloc_and_free(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		uint64_t *pmd;
+
+		start(geo, true, false);
+		pmd = t.pmd + 1;
+		t.va += PMD_SIZE;
+		assert_int_equal(I.pte_alloc(t.va, pmd), 0);
+		assert_int_equal(hw_peek(pmd) & 3, 3);
+		assert_int_equal(hw_peek(hw_table_va(hw_peek(pmd) & PTE_ADDR)), 0);
+		t.nlog = 0;
+		I.pte_free_tlb(t.va + 3 * PAGE_SIZE, pmd);
+		assert_int_equal(hw_peek(pmd), 0);
+		check_coverage(0, 1, false, true);
+		assert_int_equal(t.log[t.nlog - 1].kind, HW_T_FREE);
+		assert_int_equal(t.log[t.nlog - 2].kind, HW_T_BARRIER);
+		assert_int_equal(t.findings, 0);
+	}
+}
+
+/* ---- the catalogue ---- */
+
+static void test_catalogue(void **s)
+{
+	(void)s;
+	assert_int_equal(pt_nbugs, PT_NBUG);
+	assert_int_equal(pt_bug_on, -1);
+	for (unsigned i = 0; i < pt_nbugs; i++) {
+		assert_non_null(strchr(pt_bugs[i].signature, '/'));
+		assert_int_equal(strspn(pt_bugs[i].name, "abcdefghijklmnopqrstuvwxyz-"), strlen(pt_bugs[i].name));
+		for (unsigned j = 0; j < i; j++)
+			assert_string_not_equal(pt_bugs[i].name, pt_bugs[j].name);
+	}
+	assert_string_equal(pt_bugs[PT_BUG_stash_plain_store].name, "stash-plain-store");
+	assert_string_equal(pt_bugs[PT_BUG_table_clear_unordered].name, "table-clear-unordered");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_entries_round_trip),
+		cmocka_unit_test(test_fold_when_last_entry_set),
+		cmocka_unit_test(test_no_fold_downwards),
+		cmocka_unit_test(test_fold_at_every_geometry),
+		cmocka_unit_test(test_batch_folds_whole_runs),
+		cmocka_unit_test(test_no_fold_across_folios),
+		cmocka_unit_test(test_no_fold_misaligned),
+		cmocka_unit_test(test_no_fold_of_mixed_runs),
+		cmocka_unit_test(test_special_never_folds),
+		cmocka_unit_test(test_get_gathers),
+		cmocka_unit_test(test_lockless_get_is_consistent),
+		cmocka_unit_test(test_clear_one_unfolds),
+		cmocka_unit_test(test_clear_batches),
+		cmocka_unit_test(test_clear_keeps_batch_linear),
+		cmocka_unit_test(test_clear_races_with_hardware),
+		cmocka_unit_test(test_clear_flush),
+		cmocka_unit_test(test_full_clear_stashes),
+		cmocka_unit_test(test_full_clear_invents_nothing),
+		cmocka_unit_test(test_full_clear_races_with_hardware),
+		cmocka_unit_test(test_unfold_of_half_cleared_run_keeps_holes),
+		cmocka_unit_test(test_wrprotect),
+		cmocka_unit_test(test_wrprotect_races_with_hardware),
+		cmocka_unit_test(test_access_flags_of_a_page),
+		cmocka_unit_test(test_access_flags_of_a_run),
+		cmocka_unit_test(test_young_widens_to_the_run),
+		cmocka_unit_test(test_young_races_with_hardware),
+		cmocka_unit_test(test_clear_flush_young),
+		cmocka_unit_test(test_clear_young_dirty),
+		cmocka_unit_test(test_flush_operands),
+		cmocka_unit_test(test_flush_of_much_takes_the_asid),
+		cmocka_unit_test(test_table_alloc_and_free),
+		cmocka_unit_test(test_catalogue),
+	};
+
+	hw_init();
+	return cmocka_run_group_tests_name("impl", tests, NULL, NULL);
+}
