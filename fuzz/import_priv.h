@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What both importers share: a picture of each traced address space, and the window that shows parts of it.
+ *
+ * Property: an op of a program acts on pages that this program has mapped before, with the batch borders,
+ * the alignment and the physical contiguity of the trace.
+ *
+ * The window has four blocks, a real address space many: a block of the trace is *bound* to a slot while the
+ * current program uses it. Binding maps what the picture says is present there; a program that is full, or
+ * that runs out of slots, is cut, and the next begins with nothing bound.
+ */
+#ifndef FUZZ_IMPORT_PRIV_H
+#define FUZZ_IMPORT_PRIV_H
+
+#include <stdint.h>
+#include <zlib.h>
+
+#include "import.h"
+#include "prog.h"
+
+#define IMP_BLOCK 16 /* pages of a contiguous block: traces and their programs have 4K pages */
+
+/* The low five are byte b of a set_ptes record (ops.def). */
+enum { IMP_W = 1, IMP_Y = 2, IMP_D = 4, IMP_X = 8, IMP_S = 16, IMP_P = 32 };
+#define IMP_FLAGS 31
+
+struct imp_page {
+	uint64_t pfn;
+	uint8_t fl;	      /* IMP_*: what the traced address space has here */
+	uint8_t folio, shift; /* what the program mapped here, while live */
+	bool kept;	      /* removed without a flush: it may only come back as it was */
+	bool live;	      /* the current program maps it */
+};
+
+struct imp_block {
+	struct imp_block *next;
+	uint64_t no; /* page / IMP_BLOCK */
+	int slot;    /* -1: not bound */
+	struct imp_page pg[IMP_BLOCK];
+};
+
+struct imp_vma {
+	uint64_t start, end; /* pages */
+	uint8_t fl;	     /* IMP_P if accessible, IMP_W, IMP_X */
+	bool anon;
+};
+
+#define IMP_HASH 256
+
+struct imp_mm {
+	struct imp_mm *next;
+	uint64_t id;
+	struct imp_block *hash[IMP_HASH];
+	struct imp_block *slot[PROG_BLOCKS];
+	unsigned used[PROG_BLOCKS]; /* when a slot was last used, in records of the program */
+	struct prog p;
+	unsigned call;		   /* first record of the current imp_act(): older ones are not extended */
+	unsigned long first, last; /* trace lines of the program */
+	uint8_t cpu;
+	bool torn;	     /* the program contains a full=1 teardown */
+	struct imp_vma *vma; /* strace only */
+	unsigned nvma, capvma;
+	uint64_t brk;
+	unsigned users;
+	bool cow; /* a fork's child: what it inherited is write-protected */
+	char comm[32];
+};
+
+struct imp_cand; /* a finished program that waits for the choice at the end */
+
+struct imp {
+	struct import_stats *st;
+	const char *path, *outdir;
+	char *err;
+	size_t errcap;
+	char base[64];
+	gzFile in;
+	char line[4096];
+	struct imp_mm *mms;
+	struct imp_cand *cand;
+	unsigned ncand, capcand;
+	uint8_t seen[8192]; /* bit set: features of all candidates so far */
+	uint8_t update;	    /* enum hw_update of the traced machine */
+	char phase[32];
+	const char *kind; /* "strace", "ftrace" */
+	bool nomem;
+};
+
+/* Start and end of an import; imp_close chooses, writes, frees, and returns what the importer returns. */
+int imp_open(struct imp *im, const char *kind, const char *path, const char *outdir, struct import_stats *st,
+	     char *err, size_t errcap);
+char *imp_getline(struct imp *im); /* NULL at the end; the rest of an overlong line is dropped */
+void imp_skip(struct imp *im);
+int imp_close(struct imp *im, const char *hint);
+
+struct imp_mm *imp_mm_get(struct imp *im, uint64_t id); /* makes it if need be; NULL when out of memory */
+struct imp_block *imp_block_find(const struct imp_mm *mm, uint64_t no);
+struct imp_block *imp_block_get(struct imp *im, struct imp_mm *mm, uint64_t no);
+struct imp_page *imp_page_find(const struct imp_mm *mm, uint64_t page);
+void imp_mm_clear(struct imp *im, struct imp_mm *mm); /* cuts the program, forgets all pages */
+
+/* The picture changes (no op yet): nr pages from `page` become present with pfn.. and flags. */
+void imp_set(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr, uint64_t pfn, uint8_t fl);
+/* The pages of the range that are not known to be present become so: the trace shows an op on them. */
+void imp_assume(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr, uint64_t pfn, uint8_t fl);
+/* Binds the range and applies `kind` with byte b to what is mapped of it, a batch a folio. */
+void imp_act(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint64_t page, unsigned nr, uint8_t b);
+/* Only binds: maps what is present and not yet mapped. */
+void imp_show(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr);
+/* A place where the trace has a natural border: cuts the program if it is long enough. */
+void imp_border(struct imp *im, struct imp_mm *mm);
+void imp_cut(struct imp *im, struct imp_mm *mm);
+
+#endif
