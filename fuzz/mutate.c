@@ -642,7 +642,7 @@ static void draw_personality(struct mut *m)
 
 static void draw_features(struct mut *m)
 {
-	static const uint8_t ncpu[HW_MAX_CPU] = {25, 55, 10, 10}, update[] = {12, 13, 75},
+	static const uint8_t ncpu[HW_MAX_CPU] = {15, 65, 10, 10}, update[] = {12, 13, 75},
 			     bbml[] = {30, 15, 30, 25};
 	struct prog_hdr *h = &m->p.h;
 
