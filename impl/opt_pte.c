@@ -3,9 +3,8 @@
  * Operations on single descriptors, as asm/pgtable.h and fault.c do them.
  *
  * Property: hardware may set AF or clear RDONLY of a valid descriptor between any two steps; every change of
- * a valid descriptor here is one atomic that either returns such an update or preserves it. The exceptions
- * are __set_ptes(), whose callers own the entry, and clearing both kinds at once, where the update is what
- * is thrown away.
+ * a valid descriptor here is one atomic that either returns such an update or preserves it. The exception
+ * is __set_ptes(), whose callers own the entry.
  */
 #include "opt_contpte.h"
 #include "opt_tlb.h"
@@ -113,11 +112,9 @@ void __clear_young_dirty_ptes(uint64_t *ptep, unsigned nr, unsigned cydp)
 
 		if (!pte_valid(pte))
 			continue;
-		/* When both kinds go, so may any update that hardware makes meanwhile: no need for an atomic. */
-		if (cydp == (PT_CYDP_YOUNG | PT_CYDP_DIRTY))
-			__set_pte(ptep, pte_clear_young_dirty(pte, cydp));
-		else
-			pte_update(ptep, pte, pte_clear_young_dirty(pte, cydp));
+		/* Linux stores plainly when both kinds go. Such a store may become visible after the call, and
+		 * undo an update that hardware made after it; an atomic costs little more. */
+		pte_update(ptep, pte, pte_clear_young_dirty(pte, cydp));
 	}
 }
 
