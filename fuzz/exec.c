@@ -275,6 +275,7 @@ static void task_main(void *arg)
 			ex.out->effective++;
 		exec_stats.effective[c->r->kind] += r > 0;
 		exec_stats.unsupported[c->r->kind] += r < 0;
+		hw_do_context_sync((unsigned)(t - ex.task)); /* back to the user */
 		if (!ex.stop)
 			fire_rest(c);
 		t->state = TASK_IDLE;
@@ -448,6 +449,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 
 	memset(out, 0, sizeof(*out));
 	choose_geometry(p, impl);
+	impl = impl_for_geo(impl, p->h.geo);
 	machine_config(&p->h, &cfg);
 	hw_reset(&cfg);
 	ex.p = p;

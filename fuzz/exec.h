@@ -50,6 +50,7 @@ extern uint8_t *exec_features; /* points at a sink unless the engine provides it
 struct legal { const char *name, *why, *cite; uint64_t hits; };
 extern struct legal legals[];
 extern const unsigned nlegals;
+void legal_update(void); /* brings the hit counters up to date */
 
 /* Implementations by name: linked in ("opt") or loaded ("linux-6.12.117" = the .so files of all granules in
  * build/linux/, or a path to one .so). NULL with a line in err. */

@@ -24,9 +24,18 @@ struct legal legals[] = {
 			  "contpte.c: access and dirty are tracked per folio, and a fold keeps one of each", 0},
 	[REF_L_WIDENED] = {"widened-collect", "ageing or cleaning also collects for neighbours of the folio",
 			   "contpte_ptep_test_and_clear_young(), contpte_clear_young_dirty_ptes()", 0},
+	[REF_L_IN_FLIGHT] = {"in-flight-clean",
+			     "a record made right after cleaning vanishes under a store still on its way",
+			     "__clear_young_dirty_ptes(): plain stores, complete at the caller's flush", 0},
 	[REF_L_TEARDOWN_FLUSH] = {"teardown-flush", "a flush of a half cleared block promises nothing yet",
 				  "thread 004: every entry is cleared by the time the final TLBI is issued", 0},
 	[REF_L_RING] = {"history-overflow", "a page had more unflushed versions than are remembered",
 			"ref.h REF_RING: widens what is accepted, never invents a finding", 0},
 };
 const unsigned nlegals = REF_NLEGAL;
+
+void legal_update(void)
+{
+	for (unsigned i = 0; i < REF_NLEGAL; i++)
+		legals[i].hits = ex.mm.legal[i];
+}

@@ -90,7 +90,7 @@ static void access_text(char *buf, size_t cap, const struct hw_access *a)
 		snprintf(buf + n, cap - (size_t)n, "pfn %#llx%s%s%s%s",
 			 (unsigned long long)(a->pa >> ex.geo->page_shift), a->stale ? ", cached translation" : "",
 			 a->set_af ? ", sets AF" : "", a->set_dirty ? ", sets dirty" : "",
-			 a->recorded ? "" : ", leaves no trace");
+			 a->recorded || a->recorded_dirty ? "" : ", leaves no trace");
 }
 
 static void step_text(char *buf, size_t cap, const struct hw_trace *t)

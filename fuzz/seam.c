@@ -37,11 +37,13 @@ void seam_lock(void)
 		task_wait();
 	ex.lock_owner = (int)(ex.cur - ex.task);
 	hw_lock(EX_LOCK_PT, "spin_lock", 0);
+	ref_lock(&ex.mm);
 }
 
 void seam_unlock(void)
 {
 	hw_unlock(EX_LOCK_PT, "spin_unlock", 0);
+	ref_unlock(&ex.mm);
 	ex.lock_owner = -1;
 }
 
@@ -238,10 +240,10 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page)
 	ex_observe((uint64_t)a->fault << 60 ^ (ok ? a->pa : 0) ^ a->recorded);
 	v = ref_access(&ex.mm, page, a->write, ok, a->pa >> ex.geo->page_shift, a->stale);
 	ex_verdict(&v);
-	if (ok && a->recorded)
-		ref_recorded(&ex.mm, page, a->write);
-	else if (ok)
+	if (ok && !a->recorded && !a->recorded_dirty)
 		ref_note(&ex.mm, REF_L_UNRECORDED);
+	if (ok)
+		ref_recorded(&ex.mm, page, a->recorded, a->recorded_dirty);
 	else if (a->set_af)
 		ref_speculated(&ex.mm, page);
 	return a->fault;

@@ -29,6 +29,8 @@ void ref_reset(struct ref_mm *mm, unsigned cont)
 	mm->cont = cont;
 	mm->npages = REF_BLOCKS * cont;
 	mm->now = 0;
+	mm->section = 0;
+	mm->held_since = 0;
 	mm->open = NULL;
 	memset(mm->block, 0, sizeof(mm->block));
 	if (++mm->gen == 0) {
@@ -206,6 +208,17 @@ static void begin_events(struct ref_mm *mm, const struct ref_op *op)
 	}
 }
 
+void ref_lock(struct ref_mm *mm)
+{
+	mm->held_since = ++mm->now;
+}
+
+void ref_unlock(struct ref_mm *mm)
+{
+	mm->now++;
+	mm->held_since = 0;
+}
+
 void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 {
 	const struct ref_version *v = ref_now(mm, op->page);
@@ -213,13 +226,16 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 	op->begin = ++mm->now;
 	op->lo = op->page / mm->cont * mm->cont;
 	op->hi = (op->page + op->nr + mm->cont - 1) / mm->cont * mm->cont;
+	op->horizon = mm->held_since ? mm->held_since : op->begin;
 	op->must_young = v->young.must;
 	op->must_dirty = v->dirty.must;
 	if (!mm->open) /* a lockless reader begins inside a writer's section: the events there are the writer's */
 		begin_events(mm, op);
 	contract(mm, op);
-	if (op->ret != REF_RET_LOCKLESS)
+	if (op->ret != REF_RET_LOCKLESS) {
 		mm->open = op;
+		mm->section++;
+	}
 	if (op->changes && !op->removes)
 		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
 			spread_block(mm, b);
@@ -336,7 +352,7 @@ static bool writer_inside(const struct ref_mm *mm, const struct ref_op *op)
 {
 	const struct ref_op *w = mm->open;
 
-	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[op->page / mm->cont].written >= op->begin;
+	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[op->page / mm->cont].written >= op->horizon;
 }
 
 static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret)
@@ -349,20 +365,20 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 	for (unsigned i = 0; i < pg->n; i++) {
 		const struct ref_version *v = version_back(pg, i);
 
-		if (v->gone < op->begin)
+		if (v->gone < op->horizon)
 			continue;
 		match |= same_val(&v->val, &ret->val);
 		if (v->val.kind != REF_PRESENT || v->val.pfn != ret->val.pfn)
 			continue;
 		same_pfn = true;
-		b.may_young |= may_since(&v->young, op->begin);
-		b.may_dirty |= may_since(&v->dirty, op->begin);
+		b.may_young |= may_since(&v->young, op->horizon);
+		b.may_dirty |= may_since(&v->dirty, op->horizon);
 	}
 	if (!match && ret->val.kind == REF_NONE && raced) {
 		ref_note(mm, REF_L_TRANSIENT_NONE);
 		return explained;
 	}
-	if (!match && pg->n == REF_RING && version_back(pg, REF_RING - 1)->born > op->begin) {
+	if (!match && pg->n == REF_RING && version_back(pg, REF_RING - 1)->born > op->horizon) {
 		ref_note(mm, REF_L_RING);
 		return explained;
 	}
@@ -382,6 +398,7 @@ static void collect_one(struct ref_mm *mm, struct ref_ad *ad, bool requested)
 	if (!requested && ad->must)
 		ref_note(mm, REF_L_WIDENED);
 	ad->must = false;
+	ad->loose = mm->section;
 	if (requested) {
 		if (ad->may)
 			ad->may_until = mm->now;
@@ -551,8 +568,17 @@ static bool inside_open(const struct ref_mm *mm, unsigned page)
 	return mm->open && page >= mm->open->lo && page < mm->open->hi;
 }
 
-static void record_one(struct ref_ad *ad, bool open, bool must)
+/*
+ * A record made right after its kind was collected may still be undone by a store of the collecting operation
+ * that is on its way: until the next section under the lock begins (which has seen this one released) or the
+ * caller's flush is done [clear_young_dirty_ptes: "until the caller's flush stores may go unrecorded"].
+ */
+static void record_one(struct ref_mm *mm, struct ref_ad *ad, bool open, bool must)
 {
+	if (!open && must && ad->loose && ad->loose == mm->section) {
+		must = false;
+		ref_note(mm, REF_L_IN_FLIGHT);
+	}
 	if (open) {
 		ad->ev = true;
 		ad->ev_must |= must;
@@ -562,7 +588,7 @@ static void record_one(struct ref_ad *ad, bool open, bool must)
 	}
 }
 
-static void record(struct ref_mm *mm, unsigned page, bool must, bool dirty)
+static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool must)
 {
 	const struct ref_version *self = recordable(mm, page);
 	unsigned lo = page / mm->cont * mm->cont;
@@ -575,20 +601,22 @@ static void record(struct ref_mm *mm, unsigned page, bool must, bool dirty)
 
 		if (!v || v->val.folio != self->val.folio)
 			continue;
-		record_one(&v->young, open, must && p == page);
+		if (young)
+			record_one(mm, &v->young, open, must && p == page);
 		if (dirty)
-			record_one(&v->dirty, open, must && p == page);
+			record_one(mm, &v->dirty, open, must && p == page);
 	}
 }
 
-void ref_recorded(struct ref_mm *mm, unsigned page, bool dirty)
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty)
 {
 	mm->now++;
-	record(mm, page, true, dirty);
+	if (young || dirty)
+		record(mm, page, young, dirty, true);
 }
 
 void ref_speculated(struct ref_mm *mm, unsigned page)
 {
 	mm->now++;
-	record(mm, page, false, false);
+	record(mm, page, true, false, false);
 }

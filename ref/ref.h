@@ -38,6 +38,7 @@ struct ref_ad {
 	bool must;	    /* recorded, and nobody has collected it: an answer "no" loses it */
 	bool may;	    /* could have been recorded, or spread here from the same folio */
 	bool ev, ev_must;   /* the same, from hardware events inside the operation now open */
+	uint64_t loose;	    /* collected in that section: until the next one records may still vanish */
 	uint64_t may_until; /* last time `may` held (lockless readers look back) */
 };
 
@@ -89,8 +90,9 @@ struct ref_op {
 	unsigned flush_lo, flush_hi; /* pages for which the operation itself promises a completed flush */
 	/* filled by the mechanism */
 	uint64_t begin;
-	unsigned lo, hi; /* blocks of the range, in pages */
-	bool raced;	 /* lockless: a writer touched the block meanwhile */
+	uint64_t horizon; /* lockless: begin of the window (a section then open has published nothing yet) */
+	unsigned lo, hi;  /* blocks of the range, in pages */
+	bool raced;	  /* lockless: a writer touched the block meanwhile */
 	bool must_young, must_dirty;
 };
 
@@ -116,6 +118,7 @@ enum ref_legal {
 	REF_L_UNDER_REPORT,   /* a lockless reader missed A/D while a writer was in the block */
 	REF_L_SPREAD,	      /* A/D of another page of the folio was reported for this one */
 	REF_L_WIDENED,	      /* ageing or cleaning collected for neighbours of the folio */
+	REF_L_IN_FLIGHT, /* a record made just after cleaning, while the cleaning's stores are still on their way */
 	REF_L_TEARDOWN_FLUSH, /* a flush inside a half cleared block promises nothing yet */
 	REF_L_RING,	      /* version history overflowed */
 	REF_NLEGAL
@@ -125,6 +128,8 @@ struct ref_mm {
 	unsigned npages, cont; /* pages of the window; pages of a contiguous block */
 	uint32_t gen;
 	uint64_t now;	     /* advances with every call */
+	uint64_t section;    /* number of operations begun under the lock */
+	uint64_t held_since; /* when the page-table lock was taken, 0: free */
 	struct ref_op *open; /* the writer inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
@@ -143,6 +148,10 @@ bool ref_in_teardown(const struct ref_mm *mm, unsigned page);
 typedef void (*ref_contract)(struct ref_mm *mm, struct ref_op *op);
 typedef bool (*ref_clip)(const struct ref_mm *mm, struct ref_op *op);
 
+/* The page-table lock is taken and released: what a section changed is visible to others from its release on. */
+void ref_lock(struct ref_mm *mm);
+void ref_unlock(struct ref_mm *mm);
+
 /* Around an operation. begin: runs the contract. end: judges what it returned (NULL: void). */
 void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract);
 struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret);
@@ -152,8 +161,8 @@ struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struc
 
 /* A hardware access happened. `cached`: served from a cached translation. */
 struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached);
-/* Hardware left a record of an access to `page` in the table (young, and dirty for a write). */
-void ref_recorded(struct ref_mm *mm, unsigned page, bool dirty);
+/* Hardware left a record of an access to `page` in the table: of the access, of a write. */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty);
 /* Hardware may have set the access flag without an access. */
 void ref_speculated(struct ref_mm *mm, unsigned page);
 
@@ -161,10 +170,13 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
  * declares what callers may rely on. */
 #define REF_OPS(X)                                                                                                 \
 	X(set_ptes)                                                                                                \
-	X(set_marker) X(ptep_get) X(ptep_get_lockless) X(ptep_get_and_clear) X(ptep_get_and_clear_full)            \
-		X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes)                \
-			X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)            \
-				X(clear_young_dirty_ptes) X(flush_tlb_range)
+	X(set_marker)                                                                                              \
+	X(ptep_get)                                                                                                \
+	X(ptep_get_lockless)                                                                                       \
+	X(ptep_get_and_clear)                                                                                      \
+	X(ptep_get_and_clear_full) X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush)               \
+		X(wrprotect_ptes) X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)  \
+			X(clear_young_dirty_ptes) X(flush_tlb_range)
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
 	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
