@@ -22,7 +22,7 @@ AFL_CC ?= afl-clang-fast
 B ?= build
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
-BASE := -std=gnu11 -D_GNU_SOURCE -I. -g -MMD -MP $(WARN)
+BASE := -std=gnu11 -D_GNU_SOURCE= -I. -g -MMD -MP $(WARN)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # Stack depth as a feature would follow the fibers' stacks. Comparison hooks feed a mutator that we do not use.

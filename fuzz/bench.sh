@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Speed and memory, one line a figure: what, measured, what the engine alone reaches, bar.
+#
+# Property: a figure and its baseline come from the same run, the same binary and the same seeds; the baseline's
+# executor returns at once. Rates of shared machines vary by a fifth. Run through ./build.sh bench.
+set -uo pipefail
+
+case ${1:-} in
+--help | -h)
+	echo "Usage: ./build.sh bench    (BENCH_SECONDS, default 10, for each engine measurement)"
+	exit 0
+	;;
+'') ;;
+*)
+	echo "bench: $1: unknown argument; ./build.sh bench --help" >&2
+	exit 64
+	;;
+esac
+seconds=${BENCH_SECONDS:-10}
+dir=build/bench.d
+rm -rf $dir
+mkdir -p $dir/seeds || exit 74
+impl=${IMPL:-opt}
+export PTDIFF_IMPL=$impl PTDIFF_SPOOL=$dir/spool
+mkdir -p $dir/spool
+
+row() {
+	printf '%-52s %16s %16s %12s\n' "$@"
+}
+
+for f in $(find corpus -name '*.pt' | sort); do build/ptdiff asm "$f" -o "$dir/seeds/${f//\//-}"; done
+[ -n "$(ls $dir/seeds)" ] || head -c 16 /dev/zero >$dir/seeds/empty
+
+# libFuzzer on programs of up to 31 records; prints "rate mean-ops peak-MiB".
+libfuzzer() { # NAME [ENV...]
+	local d=$dir/lf-$1
+	shift
+	mkdir -p "$d"
+	env "$@" PTDIFF_STATS="$d/stats" build/fuzz-libfuzzer "$d" $dir/seeds -max_total_time="$seconds" -max_len=${BENCH_MAX_LEN:-400} \
+		-len_control=0 -seed=1 -print_final_stats=1 -artifact_prefix="$d/" >"$d.log" 2>&1
+	awk '{ r = $1; o = $2; t = $6 } END { printf "%.0f %.1f ", r / (t ? t : 1), o / (r ? r : 1) }' "$d/stats"
+	sed -n 's/^stat::peak_rss_mb: *//p' "$d.log"
+}
+
+afl() { # NAME [ENV...]
+	local d=$dir/afl-$1
+	shift
+	env "$@" AFL_CUSTOM_MUTATOR_LIBRARY=build/afl-mutator.so AFL_CUSTOM_MUTATOR_ONLY=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
+		AFL_NO_AFFINITY=1 AFL_FAST_CAL=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_FORKSRV_INIT_TMOUT=20000 \
+		PTDIFF_STATS="$d.stats" \
+		afl-fuzz -i $dir/afl-seeds -o "$d" -s 1 -V "$seconds" -t 5000 -m none -- build/fuzz-afl >"$d.log" 2>&1
+	awk -F'[ :]+' '/^execs_per_sec/ { r = $2 } /^stability/ { s = $2 } END { print r, s }' "$d/default/fuzzer_stats"
+}
+
+echo "implementation $impl, $(nproc) cores, $seconds s an engine measurement; $(git log -1 --format=%h 2>/dev/null)"
+row what measured "engine alone" bar
+read -r rate ops rss < <(libfuzzer full)
+read -r empty _ _ < <(libfuzzer empty PTDIFF_EMPTY=1)
+row "libFuzzer executions/s (mean $ops ops)" "$rate" "$empty" 100000
+row "  the executor's share of an execution, us" \
+	"$(awk -v a="$rate" -v b="$empty" 'BEGIN { printf "%.1f", 1e6 / a - 1e6 / b }')" - -
+mkdir -p $dir/afl-seeds && cp "$(find $dir/seeds -type f | sort | head -n 1)" $dir/afl-seeds/
+read -r rate stability < <(afl full)
+read -r empty _ < <(afl empty PTDIFF_EMPTY=1)
+row "AFL++ executions/s, persistent, shared memory" "$rate" "$empty" "half"
+row "AFL++ stability" "$stability" - "100 %"
+for g in small 4k 16k 64k; do
+	bar=-
+	case $g in small | 4k) bar=5 ;; esac
+	read -r us ops steps _ div < <(build/bench exec $g)
+	row "executor, us a program of $ops ops, $steps steps, $g" "$us" - "$bar"
+	[ "$div" = 0 ] || echo "  ($div of 2000 programs diverge)"
+done
+row "memory of a fuzzing process, MiB" "$rss" - 64
+# Minimizing the reproducer that the last `bugs` run found first, raw.
+raw=$(find build/bugs/*/spool -name '*.bin' 2>/dev/null | sort | head -n 1)
+if [ -n "$raw" ]; then
+	bug=${raw#build/bugs/} && bug=${bug%%/*}
+	t0=$(date +%s.%N)
+	out=$(build/ptdiff min --bug "$bug" "$raw" -o $dir/min.pt)
+	row "minimize $bug, s" "$(awk -v a="$t0" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')" - 1
+	echo "  ($out)"
+fi
