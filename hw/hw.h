@@ -118,11 +118,12 @@ struct hw_access {
 	uint8_t level;		/* level of the fault or leaf */
 	bool stale;		/* served by a stale (cached or early) value */
 	bool set_af, set_dirty; /* a descriptor was updated by this access */
-	bool recorded;		/* ok: memory shows the access (AF; for a write: dirty too) in a current descriptor
-			    * of the page or its contiguous block; false: a cached entry left no trace */
-	uint64_t pa;		/* ok: output address of the page (page aligned) */
-	uint64_t desc;		/* descriptor value used */
-	uint64_t *slot;		/* descriptor it came from or that was updated */
+	bool recorded; /* ok: a current descriptor of the page or its contiguous block shows AF; false: a cached
+			* entry left no trace */
+	bool recorded_dirty; /* ok, write: the same for dirty state */
+	uint64_t pa;	     /* ok: output address of the page (page aligned) */
+	uint64_t desc;	     /* descriptor value used */
+	uint64_t *slot;	     /* descriptor it came from or that was updated */
 };
 
 /* A machine step or event, for the trace. Only built when `hw.trace` is set. */

@@ -121,6 +121,7 @@ struct hw_priv {
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
 	unsigned npend; /* of all CPUs */
+	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
 	struct hw_frame frame[HW_MAX_FRAMES];

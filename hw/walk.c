@@ -282,6 +282,7 @@ static void eval_start(struct eval *e)
 		return;
 	}
 	collect(&s, e->a->agent, e->a->va);
+	hw_m.ncand = s.n;
 	c = choose(&s);
 	if (c->kind == CAND_WALK) {
 		eval_walk(e, c->view);
@@ -432,9 +433,11 @@ static void eval_run(struct eval *e)
 	a->fault = HW_FAULT_TRANSLATION; /* not reached: nothing changes memory between two tries */
 }
 
-static bool shows_access(const struct hw_access *a, uint64_t v)
+/* What a current descriptor that translates the page says about this access. */
+static void show_access(struct hw_access *a, uint64_t v)
 {
-	return (v & HW_D_AF) && (!a->write || !(v & HW_D_RDONLY));
+	a->recorded |= (v & HW_D_AF) != 0;
+	a->recorded_dirty |= a->write && !(v & HW_D_RDONLY);
 }
 
 /* Does memory show the access, in a descriptor that translates the page now? Is that translation another one? */
@@ -444,19 +447,19 @@ static void eval_record(struct hw_access *a)
 	const bool same = now.desc && leaf_pa(&now, a->va, false) == a->pa;
 	uint32_t first;
 
-	a->recorded = same && shows_access(a, now.desc);
+	if (same)
+		show_access(a, now.desc);
 	a->stale |= !same;
-	if (a->recorded || now.level != 3 || now.loc == LOC_NONE || !block_of(now.loc)->ncont)
+	if (now.level != 3 || now.loc == LOC_NONE || !block_of(now.loc)->ncont)
 		return;
 	first = loc_block(now.loc);
-	for (uint32_t l = first; l < first + hw_m.ncont; l++) {
+	for (uint32_t l = first; l < first + hw_m.ncont && !(a->recorded && (a->recorded_dirty || !a->write));
+	     l++) {
 		const struct hw_leaf sib = {.desc = coh_read(l), .loc = l, .level = 3};
 
 		if (desc_is_leaf(sib.desc, 3) && (sib.desc & HW_D_CONT) && !desc_is_poison(sib.desc) &&
-		    leaf_pa(&sib, a->va, true) == a->pa && shows_access(a, sib.desc)) {
-			a->recorded = true;
-			return;
-		}
+		    leaf_pa(&sib, a->va, true) == a->pa)
+			show_access(a, sib.desc);
 	}
 }
 
@@ -479,7 +482,7 @@ void hw_do_access(struct hw_access *a)
 
 	a->va &= VA_MASK;
 	a->fault = HW_OK;
-	a->stale = a->set_af = a->set_dirty = a->recorded = false;
+	a->stale = a->set_af = a->set_dirty = a->recorded = a->recorded_dirty = false;
 	a->pa = 0;
 	eval_run(&e);
 	a->level = e.l.level;
