@@ -389,6 +389,76 @@ static bool do_insert_pair(struct mut *m)
 	return true;
 }
 
+/* Where a block is cut: before its last entry (folding looks at an op that ends a block), in the middle, anywhere. */
+static unsigned pick_cut(struct mut *m, unsigned cont)
+{
+	return percent(m, 40) ? cont - 1 : percent(m, 50) ? cont / 2 : 1 + below(m, cont - 1);
+}
+
+/* One block mapped in pieces that differ in at most one thing: the last completes (or must not) a fold. */
+static bool do_insert_pieces(struct mut *m)
+{
+	const unsigned at = any_boundary(m), cont = prog_cont(&m->p.h), cut = pick_cut(m, cont);
+	struct rec r[3], t;
+	unsigned n = 2;
+
+	fill_op(m, &r[0], OP_set_ptes, near_rec(m, at));
+	r[0].off = 0;
+	r[0].a &= 0x0f; /* naturally aligned, with struct page: foldable */
+	r[0].b &= (uint8_t) ~(1u << 4);
+	r[1] = r[0];
+	r[0].nr = (uint16_t)cut;
+	r[1].nr = (uint16_t)(cont - cut);
+	r[1].off = (uint8_t)cut;
+	switch (below(m, 4)) {
+	case 0: /* another folio; the next one may well continue the frame numbers */
+		r[1].a = percent(m, 60) ? (r[0].a + 1) & 0x0f : (uint8_t)below(m, 16);
+		break;
+	case 1: /* another permission, or access/dirty state */
+		r[1].b ^= (uint8_t)(1u << below(m, 5));
+		break;
+	case 2: /* the first piece comes last */
+		t = r[0];
+		r[0] = r[1];
+		r[1] = t;
+		break;
+	}
+	if (r[1].nr > 1 && percent(m, 60)) { /* and its last page alone */
+		r[2] = r[1];
+		r[1].nr--;
+		r[2].off = (uint8_t)(r[1].off + r[1].nr);
+		r[2].nr = 1;
+		n = 3;
+	}
+	return insert(m, at, r, n);
+}
+
+/* An op is preempted between two of its steps, and another CPU works on the same block meanwhile. */
+static bool do_insert_race(struct mut *m)
+{
+	static const uint8_t anchors[HW_NCLASS] = {2, 8, 2, 4, 1, 1, 0};
+	const unsigned at = any_boundary(m);
+	const bool reader = m->ops_allowed >> OP_ptep_get_lockless & 1 && percent(m, 60);
+	struct rec r[4];
+	unsigned n = 2;
+
+	if (!(m->evs_allowed >> EV_park & 1))
+		return false;
+	if (m->p.h.ncpu < 2)
+		m->p.h.ncpu = 2;
+	fill_op(m, &r[0], reader ? OP_ptep_get_lockless : pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed),
+		near_rec(m, at));
+	r[1] = (struct rec){.is_event = 1, .kind = EV_park, .cpu = r[0].cpu};
+	r[1].anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
+	r[1].nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
+	for (unsigned k = 1 + below(m, 2); k; k--, n++) {
+		fill_op(m, &r[n], pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed), &r[0]);
+		r[n].block = r[0].block;
+		r[n].cpu = (uint8_t)((r[0].cpu + 1 + below(m, m->p.h.ncpu - 1u)) % m->p.h.ncpu);
+	}
+	return insert(m, at, r, n);
+}
+
 static bool do_delete_op(struct mut *m)
 {
 	const unsigned i = any_op(m);
@@ -729,8 +799,14 @@ static void fill_program(struct mut *m, unsigned nops)
 	unsigned tries = 8 * nops + 8;
 
 	while (prog_count_ops(&m->p) < nops && tries--) {
-		if (percent(m, 40) || !m->p.n)
+		const unsigned x = below(m, 100);
+
+		if (x < 20 || !m->p.n)
 			do_insert_pair(m);
+		else if (x < 28)
+			do_insert_pieces(m);
+		else if (x < 35)
+			do_insert_race(m);
 		else
 			do_insert_op(m);
 		if (percent(m, 45))
@@ -766,11 +842,11 @@ static const struct {
 	bool (*fn)(struct mut *);
 	uint8_t weight, grows;
 } changes[] = {
-	{do_insert_op, 16, 1}, {do_insert_pair, 8, 1},	{do_insert_event, 16, 1}, {do_duplicate, 5, 1},
-	{do_delete_op, 10, 0}, {do_delete_event, 4, 0}, {do_swap_ops, 5, 0},	  {do_change_kind, 6, 0},
-	{do_move_event, 8, 0}, {do_change_event, 8, 0}, {do_rehome_event, 3, 0},  {do_change_arg, 12, 0},
-	{do_range, 12, 0},     {do_salt, 3, 0},		{do_header, 9, 0},	  {do_truncate, 2, 0},
-	{do_gather, 2, 0},
+	{do_insert_op, 16, 1},	  {do_insert_pair, 8, 1}, {do_insert_pieces, 3, 1}, {do_insert_race, 3, 1},
+	{do_insert_event, 16, 1}, {do_duplicate, 5, 1},	  {do_delete_op, 10, 0},    {do_delete_event, 4, 0},
+	{do_swap_ops, 5, 0},	  {do_change_kind, 6, 0}, {do_move_event, 8, 0},    {do_change_event, 8, 0},
+	{do_rehome_event, 3, 0},  {do_change_arg, 12, 0}, {do_range, 12, 0},	    {do_salt, 3, 0},
+	{do_header, 9, 0},	  {do_truncate, 2, 0},	  {do_gather, 2, 0},
 };
 enum { NCHANGES = sizeof(changes) / sizeof(changes[0]) };
 
