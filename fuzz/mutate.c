@@ -350,9 +350,17 @@ static bool do_insert_event(struct mut *m)
 		return false;
 	i = any_op(m);
 	fill_event(m, &r[0], i);
-	n = percent(m, 20) ? 2 : 1;
+	n = percent(m, 25) ? 2 : 1;
 	if (n == 2)
 		fill_event(m, &r[1], i);
+	if (n == 2 && m->p.h.drain != HW_DRAIN_EAGER && m->evs_allowed >> EV_drain & 1 && percent(m, 60)) {
+		/* One store overtakes another, and somebody looks at once. */
+		r[0].kind = EV_drain;
+		r[0].cpu = m->p.r[i].cpu;
+		r[0].a = (uint8_t)(geometric(m, 4) - 1);
+		r[1].anchor = r[0].anchor;
+		r[1].nr = r[0].nr;
+	}
 	return insert(m, prog_op_end(&m->p, i), r, n);
 }
 
@@ -372,7 +380,10 @@ static bool do_insert_pair(struct mut *m)
 		r[0].b &= (uint8_t) ~(1u << 4);
 	}
 	fill_op(m, &r[1], pick_kind(m, op_descs, OP_NKINDS, others), &r[0]);
-	if (percent(m, 50)) {
+	if (others >> OP_free_table & 1 && percent(m, 4)) { /* the map gets a new table */
+		r[1] = r[0];
+		r[0].kind = OP_free_table;
+	} else if (percent(m, 50)) {
 		r[1].block = r[0].block;
 		r[1].off = (uint8_t)((r[0].off + below(m, r[0].nr)) % cont);
 		if (op_descs[r[1].kind].args & A_NR && percent(m, 60)) {
