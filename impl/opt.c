@@ -168,12 +168,11 @@ static void flush_tlb_range(uint64_t start, uint64_t end, bool last_level)
 	__flush_tlb_range(start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
 }
 
+/* As for user entries, nothing publishes the link: whoever walks too early faults and retries. (Linux adds DSB
+ * and ISB in set_pmd(), which kernel tables need.) */
 static void pmd_populate(uint64_t *pmdp, const void *table)
 {
 	hw_store(pmdp, hw_table_pa(table) | PMD_TYPE_TABLE, HW_RELAXED, __func__, __LINE__);
-	/* set_pmd(): for the CPU that goes on to use the table. */
-	hw_barrier(HW_DSB, HW_ISH, HW_BAR_ST, __func__, __LINE__);
-	hw_barrier(HW_ISB, HW_SY, HW_BAR_FULL, __func__, __LINE__);
 }
 
 /* A walker that sees the new table must see it empty: the zeroes are ordered before the link. */

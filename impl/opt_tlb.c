@@ -113,9 +113,9 @@ void __flush_tlb_range_nosync(uint64_t start, uint64_t end, uint64_t stride, boo
 
 	start &= ~(stride - 1);
 	end = (end + stride - 1) & ~(stride - 1);
+	if (BUG(flush_short_range) && end - start > stride)
+		end -= stride;
 	pages = (end - start) >> PAGE_SHIFT;
-	if (BUG(flush_short_range) && pages > 1)
-		pages--;
 	if ((end - start) / stride >= MAX_DVM_OPS &&
 	    (!hw_feature(HW_FEAT_TLBIRANGE) || pages > tlbi_range_pages(31, 3))) {
 		flush_tlb_mm_nosync();
