@@ -65,8 +65,8 @@ static void base_name(struct imp *im)
 	const char *s = strrchr(im->path, '/');
 	size_t n;
 
-	s = s ? s + 1 : im->path;
-	snprintf(im->base, sizeof(im->base), "%s", strcmp(im->path, "-") ? s : "stdin");
+	im->file = !strcmp(im->path, "-") ? "stdin" : s ? s + 1 : im->path;
+	snprintf(im->base, sizeof(im->base), "%s", im->file);
 	n = strlen(im->base);
 	for (unsigned i = 0; i < 2 * sizeof(drop) / sizeof(*drop); i++) {
 		const char *d = drop[i % (sizeof(drop) / sizeof(*drop))];
@@ -689,8 +689,8 @@ static int print_with_note(const struct imp *im, const struct imp_cand *c, const
 	rest = strchr(text, '\n');
 	rest = rest ? rest + 1 : text + n;
 	fwrite(text, 1, (size_t)(rest - text), f);
-	fprintf(f, "# %s%s%s%s%s: %s lines %lu-%lu of %s\n", im->kind, c->comm[0] ? " of " : "", c->comm,
-		c->phase[0] ? ", phase " : "", c->phase, im->kind, c->first, c->last, im->base);
+	fprintf(f, "# %s%s%s%s%s, lines %lu-%lu of %s\n", im->kind, c->comm[0] ? " of " : "", c->comm,
+		c->phase[0] ? ", phase " : "", c->phase, c->first, c->last, im->file);
 	fputs(rest, f);
 	free(text);
 	return ferror(f) ? -1 : 0;

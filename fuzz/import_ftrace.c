@@ -103,15 +103,14 @@ static void note_table(struct ftrace *x, uint64_t ptep, uint64_t mm, uint64_t pa
 	*table_slot(x, ptep) = (struct table){ptep >> 12, mm, page - (ptep & 0xfff) / 8};
 }
 
-static bool find_ptep(struct event *e, uint64_t ptep)
+static void find_ptep(struct event *e, uint64_t ptep)
 {
 	const struct table *t = table_slot(e->x, ptep);
 
-	if (!ptep || t->ptep != ptep >> 12)
-		return false;
+	if (t->ptep != ptep >> 12)
+		return;
 	e->mm = imp_mm_get(&e->x->im, t->mm);
 	e->page = t->page + (ptep & 0xfff) / 8;
-	return e->mm;
 }
 
 /* ---- events ---- */
@@ -240,8 +239,6 @@ static void scan(struct event *e, enum op_kind kind)
 	x->last_page = e->page;
 	if (!next || off == 1 || off == IMP_BLOCK - 1)
 		imp_act(&x->im, e->mm, kind, e->page, 1, 0);
-	else
-		x->im.st->noted++;
 }
 
 static void ev_test_clear_young(struct event *e)
@@ -408,8 +405,11 @@ static bool parse_args(struct event *e, unsigned need)
 	e->full = get(e, "full", &v) && v;
 	if (get(e, "nr", &v))
 		e->nr = v > MAX_NR ? MAX_NR : (unsigned)v;
-	if (need == NEED_PTEP)
-		return get(e, "ptep", &ptep) && find_ptep(e, ptep);
+	if (need == NEED_PTEP) {
+		if (get(e, "ptep", &ptep))
+			find_ptep(e, ptep);
+		return ptep;
+	}
 	if (!e->nr || !get(e, "addr", &v))
 		return false;
 	e->page = v >> 12;
@@ -446,6 +446,10 @@ static void run_event(struct event *e, const char *name, size_t n, unsigned cpu,
 			continue;
 		if (!parse_args(e, probes[i].need))
 			break;
+		if (probes[i].need == NEED_PTEP && !e->mm) { /* a table that no event has placed yet */
+			im->st->noted++;
+			return;
+		}
 		if (e->mm) {
 			e->mm->cpu = cpu & 1;
 			snprintf(e->mm->comm, sizeof(e->mm->comm), "%s", comm);

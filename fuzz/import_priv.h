@@ -73,7 +73,8 @@ struct imp {
 	const char *path, *outdir;
 	char *err;
 	size_t errcap;
-	char base[64];
+	const char *file; /* path without folders */
+	char base[64];	  /* and without suffixes: names the programs */
 	gzFile in;
 	char line[4096];
 	struct imp_mm *mms;

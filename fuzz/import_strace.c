@@ -400,22 +400,67 @@ static void sys_mremap(struct imp *im, const struct call *c)
 
 /* ---- processes ---- */
 
-static struct task *task_get(struct strace *x, unsigned pid)
+static struct task *task_find(struct strace *x, unsigned pid)
 {
-	struct task *t;
-
 	for (unsigned i = 0; i < x->ntask; i++)
 		if (x->task[i].pid == pid)
 			return &x->task[i];
-	if (x->ntask == PIDS) /* the oldest has most likely ended */
-		memmove(&x->task[0], &x->task[1], --x->ntask * sizeof(x->task[0]));
-	t = &x->task[x->ntask];
+	return NULL;
+}
+
+static void task_drop(struct strace *x, struct task *t)
+{
+	free(t->pending);
+	*t = x->task[--x->ntask];
+}
+
+/* A child begins: in its parent's address space, or in a copy of it whose pages are write-protected. */
+static void inherit(struct strace *x, struct task *t, struct imp_mm *from, const char *how)
+{
+	struct imp_mm *mm = t->mm;
+
+	if (strstr(how, "CLONE_VM") || !strncmp(how, "vfork", 5)) {
+		t->mm = from;
+		if (!strstr(how, "CLONE_THREAD"))
+			from->users++; /* vfork: until exec or exit */
+		return;
+	}
+	for (unsigned i = 0; i < from->nvma; i++)
+		vma_add(&x->im, mm, from->vma[i]);
+	mm->brk = from->brk;
+	mm->cow = true;
+	memcpy(mm->comm, from->comm, sizeof(mm->comm));
+}
+
+static bool forks(const char *call)
+{
+	return !strncmp(call, "clone", 5) || !strncmp(call, "fork", 4) || !strncmp(call, "vfork", 5);
+}
+
+/* A new task takes after the one whose fork is unfinished, if there is one: children often speak first. */
+static struct task *task_get(struct strace *x, unsigned pid)
+{
+	struct task *t = task_find(x, pid);
+	unsigned n = x->ntask;
+
+	if (t)
+		return t;
+	if (n == PIDS) {
+		task_drop(x, &x->task[0]);
+		n--;
+	}
+	t = &x->task[n];
 	*t = (struct task){.pid = pid, .mm = imp_mm_get(&x->im, ++x->next_mm)};
 	if (!t->mm)
 		return NULL;
-	t->mm->users = 1;
-	t->mm->cpu = x->ntask & 1;
 	x->ntask++;
+	t->mm->users = 1;
+	t->mm->cpu = n & 1;
+	for (unsigned i = 0; i < n; i++)
+		if (x->task[i].pending && forks(x->task[i].pending)) {
+			inherit(x, t, x->task[i].mm, x->task[i].pending);
+			break;
+		}
 	return t;
 }
 
@@ -467,13 +512,11 @@ static unsigned pick_blocks(struct imp *im, struct imp_mm *mm, uint64_t *no)
 	return n;
 }
 
-/* fork: the parent's writable pages become read-only, then it writes again; the child inherits them so. */
-static void copy_mm(struct strace *x, struct imp_mm *mm, unsigned child)
+/* fork: the parent's writable pages become read-only, then it writes again. */
+static void protect_for_copy(struct imp *im, struct imp_mm *mm)
 {
-	struct imp *im = &x->im;
 	uint64_t no[PROG_BLOCKS];
 	const unsigned n = pick_blocks(im, mm, no);
-	struct task *t;
 
 	for (unsigned i = 0; i < n; i++)
 		imp_act(im, mm, OP_wrprotect_ptes, no[i] * IMP_BLOCK, IMP_BLOCK, 0);
@@ -486,32 +529,22 @@ static void copy_mm(struct strace *x, struct imp_mm *mm, unsigned child)
 			imp_act(im, mm, OP_touch, no[i] * IMP_BLOCK + k, 1, 1);
 			break;
 		}
-	t = task_get(x, child);
-	if (!t)
-		return;
-	for (unsigned i = 0; i < mm->nvma; i++)
-		vma_add(im, t->mm, mm->vma[i]);
-	t->mm->brk = mm->brk;
-	t->mm->cow = true;
-	memcpy(t->mm->comm, mm->comm, sizeof(t->mm->comm));
 }
 
 static void sys_clone(struct strace *x, const struct call *c)
 {
-	const bool shares = !strcmp(c->name, "vfork") || has(c, 0, "CLONE_VM") || has(c, 1, "CLONE_VM");
+	const bool vfork = !strcmp(c->name, "vfork"), vm = has(c, 0, "CLONE_VM") || has(c, 1, "CLONE_VM");
+	const bool thread = has(c, 0, "CLONE_THREAD") || has(c, 1, "CLONE_THREAD");
 	struct imp_mm *mm = c->t->mm;
 	struct task *t;
 
-	if (!shares) {
-		copy_mm(x, mm, (unsigned)c->ret);
+	if (!vm && !vfork)
+		protect_for_copy(&x->im, mm);
+	if (task_find(x, (unsigned)c->ret))
 		return;
-	}
 	t = task_get(x, (unsigned)c->ret);
-	if (!t)
-		return;
-	t->mm = mm;
-	if (!has(c, 0, "CLONE_THREAD") && !has(c, 1, "CLONE_THREAD"))
-		mm->users++; /* vfork: until exec or exit */
+	if (t)
+		inherit(x, t, mm, thread ? "CLONE_VM|CLONE_THREAD" : vm ? "CLONE_VM" : c->name);
 }
 
 /* The last process leaves: exit_mmap() tears everything down with full=1. */
@@ -533,7 +566,8 @@ static void sys_exit_group(struct strace *x, const struct call *c)
 		imp_act(im, mm, OP_ptep_get_and_clear_full, no[1] * IMP_BLOCK, IMP_BLOCK, 2);
 	for (unsigned i = 0; i < n; i++)
 		imp_act(im, mm, OP_get_and_clear_full_ptes, no[i] * IMP_BLOCK, IMP_BLOCK, 2);
-	imp_cut(im, mm);
+	imp_mm_clear(im, mm);
+	mm->nvma = 0;
 }
 
 /* ---- lines ---- */
@@ -689,13 +723,15 @@ static void parse_line(struct strace *x, char *s)
 	char *cut;
 
 	s = skip_prefix(s, &pid);
+	if (!strncmp(s, "+++", 3) && (t = task_find(x, pid)))
+		task_drop(x, t);
 	if (!strncmp(s, "---", 3) || !strncmp(s, "+++", 3) || !strncmp(s, "strace:", 7) || !*s) {
 		x->im.st->noted++;
 		return;
 	}
 	t = task_get(x, pid);
 	if (!t)
-		return;
+		return; /* out of memory: imp_close tells */
 	cut = strstr(s, " <unfinished ...>");
 	if (cut) {
 		*cut = '\0';
