@@ -9,15 +9,6 @@
  */
 #include "internal.h"
 
-/* What all entries of a contiguous block must agree on. */
-uint64_t bbm_norm(uint32_t loc, uint64_t v, bool *misaligned)
-{
-	const uint64_t in_block = (v & hw_m.oa_mask) >> hw_m.page_shift & (hw_m.ncont - 1);
-
-	*misaligned = in_block != (loc & (hw_m.ncont - 1));
-	return desc_block(v) & (hw_m.oa_mask | HW_D_ATTRIDX | D_SH | HW_D_NG);
-}
-
 struct xlation {
 	uint64_t va, size, oa, val;
 	bool cont;
@@ -70,11 +61,14 @@ static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsi
 		const struct hw_stale *e = &hw_m.stale[i];
 		struct xlation old;
 
-		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, e->level))
+		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, stale_level(e)))
 			continue;
-		if (e->asid != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+		if (e->va == x->va && stale_cont(e) == x->cont && stale_level(e) == 3 &&
+		    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
 			continue;
-		old = xlation_of(e->va, e->val, e->level);
+		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+			continue;
+		old = xlation_of(e->va, e->val, stale_level(e));
 		worst = worse(worst, bbm_compare(&old, x));
 	}
 	return worst;

@@ -54,15 +54,20 @@ static __attribute__((noinline)) void trace(int kind, const void *p, uint64_t ol
 	hw.trace(&t);
 }
 
-/* What the running CPU's own load returns. */
-static inline uint64_t own_read(uint32_t loc)
+static __attribute__((noinline)) uint64_t own_forward(uint32_t loc)
 {
 	const struct hw_cpu *c = &hw_m.cpu[hw.cpu];
 	uint64_t v;
 
-	if (unlikely(c->npend) && (c->cnt[loc & 63] | c->nclear) && pend_forward(c, loc, &v, false, NULL))
+	if (c->npend && (c->cnt[loc & 63] | c->nclear) && pend_forward(c, loc, &v, false, NULL))
 		return v;
 	return coh_read(loc);
+}
+
+/* What the running CPU's own load returns. */
+static inline uint64_t own_read(uint32_t loc)
+{
+	return unlikely(hw_m.npend) ? own_forward(loc) : coh_read(loc);
 }
 
 uint64_t hw_load(const void *p, enum hw_order o, const char *fn, int line)
@@ -288,6 +293,8 @@ void hw_table_free(void *table, const char *fn, int line)
 	uint64_t off;
 
 	step(HW_C_OTHER, table, fn, line);
+	if (hw.on_free)
+		hw.on_free();
 	off = arena_off(table);
 	if (off >= ARENA_BYTES || off < 1ull << HW_FRAME_SHIFT)
 		hw_find(HW_F_OUTSIDE, fn, line);

@@ -168,6 +168,8 @@ struct hw_machine {
 	/* Called at a finding; it may not return (the driver usually records the first and goes on). */
 	void (*on_finding)(enum hw_finding f, const char *fn, int line);
 	void (*on_bug)(const char *what, const char *fn, int line); /* must not return */
+	/* Called before a table is freed: the driver lets readers that run with interrupts off leave first (RCU). */
+	void (*on_free)(void);
 	void (*trace)(const struct hw_trace *t);		    /* NULL: no trace */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
 	uint32_t n[HW_NCLASS];	 /* steps by class since reset (cost accounting) */
@@ -195,6 +197,8 @@ void hw_do_context_sync(unsigned cpu); /* exception entry/return, ISB effect */
 
 /* Value a location will have once all pending stores drained; no step, no side effect. */
 uint64_t hw_peek(const void *p);
+/* The same for n entries (at most 128) of one table. */
+void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out);
 /* Leaf descriptor location for `va` from `root` by coherent memory (peek semantics), or NULL. */
 uint64_t *hw_leaf_slot(void *root, uint64_t va);
 /* True if table memory [p, p+8) is inside a live table frame. */

@@ -49,7 +49,6 @@ struct hw_frame {
 	uint32_t parent; /* the latest table descriptor that pointed here, or LOC_NONE */
 	uint32_t epoch;
 	uint64_t va;		  /* cache: first VA translated */
-	uint64_t map[MAP_WORDS];  /* lines of memory that are materialized */
 	const char *fn, *link_fn; /* who allocated or freed it, who linked it last: for blame only */
 	int line, link_line;
 };
@@ -58,6 +57,7 @@ struct hw_frame {
 struct hw_block {
 	uint16_t ncont;	  /* valid entries with the contiguous bit */
 	uint16_t nsingle; /* valid entries without */
+	uint16_t last;	  /* stale entry that the latest replaced contiguous value went to (a hint) */
 	bool mixed;	  /* the contiguous ones do not all agree: scan */
 	uint64_t norm;	  /* what they agree on: block address, memory attributes, nG */
 };
@@ -93,9 +93,7 @@ struct hw_stale {
 	uint64_t val;  /* cont: output address rounded down to the block */
 	uint64_t tick; /* when it was last replaced: before that it was visible */
 	uint32_t loc;
-	uint16_t asid;
-	uint8_t level;
-	uint8_t cont;
+	uint32_t shape; /* ASID, level, contiguous: see stale_shape() */
 	uint8_t tlb;	/* agents whose TLB may hold it, until a TLBI completes */
 	uint8_t early;	/* CPUs that may use it through an early walk, until context synchronisation */
 	uint8_t kill_b; /* CPUs with an incomplete broadcast TLBI that covers it */
@@ -106,17 +104,41 @@ struct hw_stale {
 	uint16_t newer, older;	     /* neighbours by age */
 };
 
+static inline uint32_t stale_shape(unsigned asid, unsigned level, bool cont)
+{
+	return asid << 16 | level << 8 | cont;
+}
+
+static inline unsigned stale_asid(const struct hw_stale *e)
+{
+	return e->shape >> 16;
+}
+
+static inline unsigned stale_level(const struct hw_stale *e)
+{
+	return e->shape >> 8 & 3;
+}
+
+static inline bool stale_cont(const struct hw_stale *e)
+{
+	return e->shape & 1;
+}
+
 struct hw_agent_ctx {
 	uint32_t root; /* frame, 0 none */
 	uint16_t asid;
 };
 
 struct hw_priv {
-	uint64_t *mem; /* the arena; mem[loc] */
+	uint64_t *mem;				 /* the arena; mem[loc] */
+	uint64_t map[HW_MAX_FRAMES * MAP_WORDS]; /* by loc >> 3: lines of memory that are materialized */
 	/* Geometry, unpacked. */
 	unsigned page_shift, table_bits, cont_bits, root_level, nentries, ncont;
 	unsigned shift[4]; /* log2 of the bytes one entry of a level translates */
 	uint64_t oa_mask;
+	uint64_t block_low;		 /* output address bits inside a contiguous block */
+	uint64_t norm_mask;		 /* what the entries of a contiguous block agree on */
+	unsigned agents;		 /* bit set of the agents there are */
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
@@ -180,7 +202,14 @@ static inline unsigned block_shift(void)
 /* Output address as a contiguous block: the low bits come from the VA (DDI 0487 D8.7.1). */
 static inline uint64_t desc_block(uint64_t v)
 {
-	return v & ~(((1ull << block_shift()) - 1) & hw_m.oa_mask);
+	return v & ~hw_m.block_low;
+}
+
+/* What all entries of a contiguous block must agree on. */
+static inline uint64_t bbm_norm(uint32_t loc, uint64_t v, bool *misaligned)
+{
+	*misaligned = ((v >> hw_m.page_shift) ^ loc) & (hw_m.ncont - 1);
+	return v & hw_m.norm_mask;
 }
 
 static inline uint64_t frame_synth(const struct hw_frame *f, uint32_t loc)
@@ -192,24 +221,30 @@ static inline uint64_t frame_synth(const struct hw_frame *f, uint32_t loc)
 	return top << 40 | (uint64_t)loc << 16 | HW_D_NG | HW_D_AF | D_SH | HW_D_USER | HW_D_TABLE | HW_D_VALID;
 }
 
-static inline bool line_is_real(const struct hw_frame *f, uint32_t loc)
+static inline bool line_is_real(uint32_t loc)
 {
-	const unsigned line = (loc & (HW_MAX_TABLE - 1)) >> LINE_BITS;
-
-	return f->map[line >> 6] >> (line & 63) & 1;
+	return hw_m.map[loc >> (LINE_BITS + 6)] >> (loc >> LINE_BITS & 63) & 1;
 }
 
 /* The coherent value: what an observer without pending stores of its own reads. */
 static inline uint64_t coh_read(uint32_t loc)
 {
-	const struct hw_frame *f = frame_of(loc);
-
-	return likely(line_is_real(f, loc)) ? hw_m.mem[loc] : frame_synth(f, loc);
+	return likely(line_is_real(loc)) ? hw_m.mem[loc] : frame_synth(frame_of(loc), loc);
 }
 
 static inline uint64_t *loc_ptr(uint32_t loc)
 {
 	return &hw_m.mem[loc];
+}
+
+static inline unsigned stale_bucket_page(uint64_t va)
+{
+	return (unsigned)(va >> hw_m.page_shift) & (STALE_HASH - 1);
+}
+
+static inline unsigned stale_bucket_block(uint64_t va)
+{
+	return (unsigned)((va >> block_shift()) * 7 + 128) & (STALE_HASH - 1);
 }
 
 static inline void hw_find(enum hw_finding f, const char *fn, int line)
@@ -242,11 +277,8 @@ void stale_reset(void);
 void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask);
 void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
-unsigned stale_bucket_page(uint64_t va);
-unsigned stale_bucket_block(uint64_t va);
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
-uint64_t bbm_norm(uint32_t loc, uint64_t v, bool *misaligned);
 /* tlbi.c */
 void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);
 void tlbi_complete(unsigned cpu, bool ish);

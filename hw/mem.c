@@ -45,15 +45,15 @@ void hw_init(void)
 /* Forgets the contents of a frame: the memory under every materialized line becomes zero again. */
 static void frame_wipe(uint32_t frame)
 {
-	struct hw_frame *f = &hw_m.frame[frame];
-
 	for (unsigned w = 0; w < MAP_WORDS; w++) {
-		while (f->map[w]) {
-			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(f->map[w]);
+		uint64_t *map = &hw_m.map[frame * MAP_WORDS + w];
+
+		while (*map) {
+			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(*map);
 			const uint32_t loc = frame << LOC_BITS | line << LINE_BITS;
 			struct hw_block *b = block_of(loc);
 
-			f->map[w] &= f->map[w] - 1;
+			*map &= *map - 1;
 			memset(loc_ptr(loc), 0, 64);
 			memset(b, 0, sizeof(*b));
 			if (hw_m.cont_bits < LINE_BITS)
@@ -73,6 +73,8 @@ static void geo_unpack(const struct hw_geo *g)
 	for (unsigned l = 0; l < 4; l++)
 		hw_m.shift[l] = g->page_shift + (3 - l) * g->table_bits;
 	hw_m.oa_mask = HW_D_OA & ~((1ull << g->page_shift) - 1);
+	hw_m.block_low = hw_m.oa_mask & ((1ull << block_shift()) - 1);
+	hw_m.norm_mask = (hw_m.oa_mask & ~hw_m.block_low) | HW_D_ATTRIDX | D_SH | HW_D_NG;
 }
 
 static void cpu_reset(struct hw_cpu *c)
@@ -98,6 +100,7 @@ void hw_reset(const struct hw_config *cfg)
 		hw.cfg.ncpu = hw.cfg.ncpu ? HW_MAX_CPU : 1;
 	hw.geo = &hw_geos[hw.cfg.geo];
 	geo_unpack(hw.geo);
+	hw_m.agents = ((1u << hw.cfg.ncpu) - 1) | (hw.cfg.smmu ? 1u << HW_SMMU : 0);
 	hw.step = 0;
 	hw.cpu = 0;
 	hw.pick_salt = 0;
@@ -115,16 +118,19 @@ void hw_reset(const struct hw_config *cfg)
 	stale_reset();
 }
 
-static void line_touch(struct hw_frame *f, uint32_t loc)
+static __attribute__((noinline)) void line_fill(struct hw_frame *f, uint32_t loc)
 {
-	const unsigned line = (loc & (HW_MAX_TABLE - 1)) >> LINE_BITS;
 	const uint32_t first = loc & ~7u;
 
-	if (f->map[line >> 6] >> (line & 63) & 1)
-		return;
 	for (uint32_t l = first; l < first + 8; l++)
 		hw_m.mem[l] = frame_synth(f, l);
-	f->map[line >> 6] |= 1ull << (line & 63);
+	hw_m.map[loc >> (LINE_BITS + 6)] |= 1ull << (loc >> LINE_BITS & 63);
+}
+
+static inline void line_touch(struct hw_frame *f, uint32_t loc)
+{
+	if (unlikely(!line_is_real(loc)))
+		line_fill(f, loc);
 }
 
 /* A chain of parents longer than the levels is a table linked into itself: unreachable from a root. */
@@ -228,28 +234,68 @@ static uint64_t mem_put(struct hw_frame *f, uint32_t loc, uint64_t v, const char
 	return old;
 }
 
-static unsigned agents_mask(void)
+/*
+ * Can `v` be seen at a glance to break no rule: nothing stale near it, and its block empty or of one kind with
+ * it? The first entry of a run looks closer, for the whole block.
+ */
+static inline bool leaf_is_plain(uint32_t loc, const struct hw_frame *f, uint64_t v)
 {
-	return ((1u << hw.cfg.ncpu) - 1) | (hw.cfg.smmu ? 1u << HW_SMMU : 0);
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.page_shift);
+	const struct hw_block *b = block_of(loc);
+	bool misaligned;
+
+	if (hw_m.nstale &&
+	    (hw_m.head[STALE_UP] & hw_m.head[stale_bucket_page(va)] & hw_m.head[stale_bucket_block(va)]) != NIL)
+		return false;
+	if (!(v & HW_D_CONT))
+		return !b->ncont;
+	return b->ncont && !b->nsingle && !b->mixed && bbm_norm(loc, v, &misaligned) == b->norm && !misaligned;
+}
+
+/* Bits of a valid leaf that decide what it translates to; a change of others concerns neither the block counts nor
+ * the break-before-make rules, which the old value has already met. */
+#define D_MEANING (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG | HW_D_CONT | HW_D_TABLE | HW_D_VALID)
+
+static void mem_write3(struct hw_frame *f, uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line)
+{
+	uint64_t old;
+	bool other;
+
+	line_touch(f, loc);
+	old = hw_m.mem[loc];
+	if (old == v)
+		return;
+	hw_m.mem[loc] = v;
+	other = ((old ^ v) & D_MEANING) != 0;
+	if (other && (old & HW_D_VALID))
+		block_leave(loc, old);
+	if (frame_resolve(f)) {
+		if ((old & HW_D_VALID) || hw.cfg.early)
+			stale_replaced(loc, f, old, writer, hw_m.agents);
+		if (other && (v & HW_D_VALID) && !leaf_is_plain(loc, f, v))
+			bbm_check(loc, f, v, fn, line);
+	}
+	if (other && (v & HW_D_VALID))
+		block_enter(loc, v);
 }
 
 void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line)
 {
 	struct hw_frame *f = frame_of(loc);
-	const bool reach = frame_resolve(f); /* before: whoever could walk here could cache the old value */
-	const uint64_t old = mem_put(f, loc, v, fn, line);
+	uint64_t old;
+	bool reach;
 
-	if (old == v)
+	if (likely(f->level == 3)) {
+		mem_write3(f, loc, v, writer, fn, line);
 		return;
-	if (f->level == 3)
-		block_leave(loc, old);
-	if (reach) {
-		stale_replaced(loc, f, old, writer, agents_mask());
-		if (v & HW_D_VALID)
-			bbm_check(loc, f, v, fn, line);
 	}
-	if (f->level == 3)
-		block_enter(loc, v);
+	reach = frame_resolve(f); /* before: whoever could walk here could cache the old value */
+	old = mem_put(f, loc, v, fn, line);
+	if (old == v || !reach)
+		return;
+	stale_replaced(loc, f, old, writer, hw_m.agents);
+	if (v & HW_D_VALID)
+		bbm_check(loc, f, v, fn, line);
 }
 
 /*
@@ -272,7 +318,7 @@ void mem_update(uint32_t loc, uint64_t v, unsigned agent)
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		if (hw.cfg.update[a] != HW_UPD_AF_DIRTY)
 			mask |= 1u << a;
-	mask &= agents_mask();
+	mask &= hw_m.agents;
 	if (reach && mask)
 		stale_replaced(loc, f, old, agent, mask);
 }
@@ -281,7 +327,7 @@ void mem_update(uint32_t loc, uint64_t v, unsigned agent)
 static void frame_drop_entries(struct hw_frame *f, uint32_t frame, unsigned writer, bool cached)
 {
 	for (unsigned w = 0; w < MAP_WORDS; w++) {
-		for (uint64_t m = f->map[w]; m; m &= m - 1) {
+		for (uint64_t m = hw_m.map[frame * MAP_WORDS + w]; m; m &= m - 1) {
 			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(m);
 			const uint32_t first = frame << LOC_BITS | line << LINE_BITS;
 
@@ -289,7 +335,7 @@ static void frame_drop_entries(struct hw_frame *f, uint32_t frame, unsigned writ
 				const uint64_t old = hw_m.mem[loc];
 
 				if (cached && old)
-					stale_replaced(loc, f, old, writer, agents_mask());
+					stale_replaced(loc, f, old, writer, hw_m.agents);
 				if (f->level < 3)
 					link_change(loc, f->level, old, 0, NULL, 0);
 			}
@@ -431,6 +477,40 @@ uint64_t hw_peek(const void *p)
 	return best ? best->val : coh_read(loc);
 }
 
+/* The newest pending store to each location wins; few are pending, so they are laid over the coherent values. */
+static void peek_pending(uint32_t loc, unsigned n, uint64_t *out)
+{
+	uint64_t seq[HW_MAX_TABLE / 64] = {0};
+
+	for (unsigned c = 0; c < hw.cfg.ncpu; c++) {
+		const struct hw_cpu *cpu = &hw_m.cpu[c];
+
+		for (unsigned i = 0; i < cpu->npend; i++) {
+			const struct hw_pend *q = &cpu->pend[i];
+			const uint32_t at = q->loc - loc;
+
+			if (!q->clear && at < n && q->seq > seq[at]) {
+				seq[at] = q->seq;
+				out[at] = q->val;
+			}
+		}
+	}
+}
+
+void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)
+{
+	const uint32_t loc = (uint32_t)(((uintptr_t)p - (uintptr_t)hw_m.mem) >> 3);
+	bool clears = false;
+
+	for (unsigned c = 0; c < hw.cfg.ncpu; c++)
+		clears |= hw_m.cpu[c].nclear != 0;
+	for (unsigned i = 0; i < n; i++) {
+		out[i] = unlikely(clears) ? hw_peek(p + i) : coh_read(loc + i);
+	}
+	if (unlikely(hw_m.npend) && !clears)
+		peek_pending(loc, n, out);
+}
+
 static uint64_t hash_frames(uint64_t h)
 {
 	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
@@ -440,7 +520,7 @@ static uint64_t hash_frames(uint64_t h)
 
 		h = XXH3_64bits_withSeed(head, sizeof(head), h);
 		for (uint32_t l = 0; l < hw_m.nentries; l += 8)
-			if (line_is_real(f, l))
+			if (line_is_real(i << LOC_BITS | l))
 				h = XXH3_64bits_withSeed(loc_ptr(i << LOC_BITS | l), 64, h + l);
 	}
 	return h;
@@ -469,8 +549,8 @@ static uint64_t hash_stale(uint64_t h)
 {
 	for (unsigned i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const uint64_t rec[] = {e->va,	 e->val, e->tick,  e->loc,    e->asid,	 e->level,
-					e->cont, e->tlb, e->early, e->kill_b, e->kill_l, e->writer};
+		const uint64_t rec[] = {e->va,	       e->val, e->tick,	 e->loc,    stale_asid(e), stale_level(e),
+					stale_cont(e), e->tlb, e->early, e->kill_b, e->kill_l,	   e->writer};
 
 		h = XXH3_64bits_withSeed(rec, sizeof(rec), h);
 	}

@@ -9,16 +9,6 @@
 #include <string.h>
 #include "internal.h"
 
-unsigned stale_bucket_page(uint64_t va)
-{
-	return (unsigned)(va >> hw_m.page_shift) & (STALE_HASH - 1);
-}
-
-unsigned stale_bucket_block(uint64_t va)
-{
-	return (unsigned)((va >> block_shift()) * 7 + 128) & (STALE_HASH - 1);
-}
-
 void stale_reset(void)
 {
 	memset(hw_m.head, 0xff, sizeof(hw_m.head));
@@ -33,7 +23,7 @@ static void stale_account(const struct hw_stale *e, unsigned tlb, unsigned early
 {
 	const uint64_t frame = (e->val & hw_m.oa_mask) >> HW_FRAME_SHIFT;
 
-	if (tlb && desc_is_table(e->val, e->level) && frame && frame < HW_MAX_FRAMES) {
+	if (tlb && desc_is_table(e->val, stale_level(e)) && frame && frame < HW_MAX_FRAMES) {
 		hw_m.frame[frame].nstale = (uint16_t)(hw_m.frame[frame].nstale + sign);
 		hw_m.epoch++;
 	}
@@ -100,8 +90,8 @@ static uint16_t stale_new(unsigned bucket)
 		i = hw_m.stale_top++;
 	}
 	e = &hw_m.stale[i];
-	memset(e, 0, sizeof(*e));
 	e->live = 1;
+	e->tlb = e->early = 0;
 	e->bucket = (uint16_t)bucket;
 	e->prev = NIL;
 	e->next = hw_m.head[bucket];
@@ -113,38 +103,52 @@ static uint16_t stale_new(unsigned bucket)
 	return i;
 }
 
-static void stale_push(struct hw_stale *key, unsigned bucket)
+/*
+ * An entry's value was visible again until now: what a TLBI issued earlier promises does not cover it.
+ */
+static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 {
-	struct hw_stale *e;
-	uint16_t i;
+	const uint16_t i = (uint16_t)(e - hw_m.stale);
+	const unsigned tlb = !e->tlb && key->tlb, early = key->early & ~(unsigned)e->early;
 
-	for (i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
-		e = &hw_m.stale[i];
-		if (e->va == key->va && e->val == key->val && e->level == key->level && e->cont == key->cont &&
-		    e->asid == key->asid)
-			break;
-	}
-	if (i == NIL) {
-		i = stale_new(bucket);
-		e = &hw_m.stale[i];
-		e->va = key->va;
-		e->val = key->val;
-		e->asid = key->asid;
-		e->level = key->level;
-		e->cont = key->cont;
-	} else {
-		e = &hw_m.stale[i];
+	if (hw_m.newest != i) {
 		stale_age_unlink(e);
 		stale_age_newest(e, i);
 	}
-	/* It was visible again until now: what a TLBI issued earlier promises does not cover it. */
 	e->kill_b = e->kill_l = 0;
 	e->loc = key->loc;
 	e->tick = ++hw_m.tick;
 	e->writer = key->writer;
-	stale_account(e, !e->tlb && key->tlb, key->early & ~e->early, 1);
+	if (tlb || early)
+		stale_account(e, tlb, early, 1);
 	e->tlb |= key->tlb;
 	e->early |= key->early;
+}
+
+static bool stale_same(const struct hw_stale *e, const struct hw_stale *key)
+{
+	return e->val == key->val && e->va == key->va && e->shape == key->shape;
+}
+
+static uint16_t stale_push(const struct hw_stale *key, unsigned bucket)
+{
+	struct hw_stale *e;
+	uint16_t i;
+
+	for (i = hw_m.head[bucket]; i != NIL; i = e->next) {
+		e = &hw_m.stale[i];
+		if (stale_same(e, key)) {
+			stale_refresh(e, key);
+			return i;
+		}
+	}
+	i = stale_new(bucket);
+	e = &hw_m.stale[i];
+	e->va = key->va;
+	e->val = key->val;
+	e->shape = key->shape;
+	stale_refresh(e, key);
+	return i;
 }
 
 /* CPUs whose early walk of `old` could make a difference. */
@@ -162,35 +166,47 @@ static unsigned early_mask(uint64_t old, bool leaf_af0)
 	return mask;
 }
 
+/* The whole block may have been cached from any entry, so equal ones make one stale value. */
+static void replaced_cont(struct hw_stale *key)
+{
+	struct hw_block *b = block_of(key->loc);
+	struct hw_stale *e = &hw_m.stale[b->last];
+
+	key->shape |= 1;
+	key->va &= ~((1ull << block_shift()) - 1);
+	key->val = desc_block(key->val);
+	key->loc = loc_block(key->loc);
+	if (b->last < hw_m.stale_top && e->live && stale_same(e, key))
+		stale_refresh(e, key);
+	else
+		b->last = stale_push(key, stale_bucket_block(key->va));
+}
+
 /* `old` at loc stopped being the coherent value of a reachable table. */
 void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask)
 {
 	const unsigned level = f->level;
 	const bool leaf = desc_is_leaf(old, level), table = desc_is_table(old, level);
 	const bool cached = table || (leaf && (old & HW_D_AF)); /* DDI 0487 D8.5.3: AF=0 is never cached */
-	struct hw_stale key = {.val = old, .loc = loc, .level = (uint8_t)level, .writer = (uint8_t)writer};
-	unsigned bucket = STALE_UP;
+	struct hw_stale key;
 
 	if (desc_is_poison(old))
 		return;
-	key.early = (uint8_t)(early_mask(old, leaf && !cached) & tlb_mask);
+	key.early = (uint8_t)(hw.cfg.early ? early_mask(old, leaf && !cached) & tlb_mask : 0);
 	key.tlb = (uint8_t)(cached ? tlb_mask : 0);
 	if (!key.tlb && !key.early)
 		return;
-	if (!leaf && !table)
-		key.val = 0; /* all invalid values mean the same to a walker */
-	key.asid = f->asid;
+	key.val = leaf || table ? old : 0; /* all invalid values mean the same to a walker */
+	key.loc = loc;
+	key.shape = stale_shape(f->asid, level, false);
+	key.writer = (uint8_t)writer;
 	key.va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[level]);
-	if (level == 3 && cached && (old & HW_D_CONT)) {
-		key.cont = 1;
-		key.va &= ~((1ull << block_shift()) - 1);
-		key.val = desc_block(old);
-		key.loc = loc_block(loc);
-		bucket = stale_bucket_block(key.va);
-	} else if (level == 3) {
-		bucket = stale_bucket_page(key.va);
-	}
-	stale_push(&key, bucket);
+	if (level < 3)
+		stale_push(&key, STALE_UP);
+	else if (cached && (old & HW_D_CONT))
+		replaced_cont(&key);
+	else
+		stale_push(&key, stale_bucket_page(key.va));
 }
 
 /* Takes agents away from an entry, and the entry when nobody is left. */
@@ -252,8 +268,8 @@ unsigned hw_stale_count(uint64_t va)
 	unsigned n = slot ? count_pending((uint32_t)(slot - hw_m.mem)) : 0;
 
 	for (uint16_t i = hw_m.head[stale_bucket_page(page)]; i != NIL; i = hw_m.stale[i].next)
-		n += !hw_m.stale[i].cont && hw_m.stale[i].va == page;
+		n += !stale_cont(&hw_m.stale[i]) && hw_m.stale[i].va == page;
 	for (uint16_t i = hw_m.head[stale_bucket_block(block)]; i != NIL; i = hw_m.stale[i].next)
-		n += hw_m.stale[i].cont && hw_m.stale[i].va == block;
+		n += stale_cont(&hw_m.stale[i]) && hw_m.stale[i].va == block;
 	return n;
 }

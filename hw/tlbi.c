@@ -79,24 +79,24 @@ static struct operand decode(unsigned op, uint64_t xt)
 
 static uint64_t entry_size(const struct hw_stale *e)
 {
-	return e->cont ? 1ull << block_shift() : 1ull << hw_m.shift[e->level];
+	return stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
 }
 
 /* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). */
 static bool operand_matches(const struct operand *o, const struct hw_stale *e)
 {
-	const bool table = desc_is_table(e->val, e->level);
+	const bool table = desc_is_table(e->val, stale_level(e));
 
 	if (!o->all && (e->va >= o->end || o->start >= e->va + entry_size(e)))
 		return false;
-	if (!o->any_asid && e->asid != o->asid &&
+	if (!o->any_asid && stale_asid(e) != o->asid &&
 	    (table || (e->val & HW_D_NG) || !(e->val & HW_D_VALID) || !o->global))
 		return false;
 	if (!o->global && !table && (e->val & (HW_D_NG | HW_D_VALID)) == HW_D_VALID)
 		return false;
 	if (table)
 		return !o->leaf_only && !o->level; /* a hint describes leaves: it promises nothing for tables */
-	return !o->level || e->level == o->level;
+	return !o->level || stale_level(e) == o->level;
 }
 
 /*

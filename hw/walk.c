@@ -170,15 +170,15 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 {
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const uint64_t size = e->cont ? 1ull << block_shift() : 1ull << hw_m.shift[e->level];
-		const bool leaf = desc_is_leaf(e->val, e->level);
-		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = e->level};
+		const uint64_t size = stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
+		const bool leaf = desc_is_leaf(e->val, stale_level(e));
+		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
 
 		if (!((e->tlb | e->early) >> agent & 1) || va - e->va >= size)
 			continue;
-		if (e->asid != hw_m.ctx[agent].asid && (!leaf || (e->val & HW_D_NG)))
+		if (stale_asid(e) != hw_m.ctx[agent].asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
-		c.kind = desc_is_table(e->val, e->level) ? CAND_TABLE : CAND_LEAF;
+		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
 		cand_add(s, &c);
 	}
 }
@@ -447,6 +447,8 @@ static void eval_record(struct hw_access *a)
 	const bool same = now.desc && leaf_pa(&now, a->va, false) == a->pa;
 	uint32_t first;
 
+	a->recorded |= a->set_af;
+	a->recorded_dirty |= a->set_dirty;
 	if (same)
 		show_access(a, now.desc);
 	a->stale |= !same;
