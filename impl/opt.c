@@ -2,8 +2,8 @@
 /*
  * `opt`: the built-in implementation under test.
  *
- * Property: behind each entry of the seam stands the arm64 kernel function of that name (6.12, and thread
- * 004's ptep_get_and_clear_full()): the contiguous bit is used wherever one folio allows it, and no caller can
+ * Property: behind each entry of the seam stands the arm64 kernel function of that name (6.12, and
+ * the ptep_get_and_clear_full() proposed for it): the contiguous bit is used wherever one folio allows it, and no caller can
  * tell by anything but speed.
  */
 #include <stddef.h>
@@ -213,7 +213,7 @@ static void pte_free_tlb(uint64_t addr, uint64_t *pmdp)
 
 const struct pt_impl impl_opt = {
 	.name = "opt",
-	.what = "built-in: contiguous user mappings as in Linux 6.12, teardown with the A/D stash of thread 004",
+	.what = "built-in: contiguous user mappings as in Linux 6.12, teardown with an A/D stash",
 	.geometries = 0xf, /* small, 4K, 16K, 64K */
 	.profile = {.relax_flush_local = false, .fold_no_tlbi = false, .young_batched = false},
 	.init = opt_init,
