@@ -29,7 +29,7 @@ static inline uint64_t arena_off(const void *p)
 
 static inline bool loc_live(uint32_t loc, uint64_t off)
 {
-	return frame_of(loc)->state == FRAME_LIVE && (loc & (HW_MAX_TABLE - 1)) < hw_m.nentries && !(off & 7);
+	return (loc & (HW_MAX_TABLE - 1)) < hw_m.limit[loc >> LOC_BITS] && !(off & 7);
 }
 
 static __attribute__((noinline)) void bad_store(uint32_t loc, const char *fn, int line)
@@ -56,7 +56,7 @@ static __attribute__((noinline)) void trace(int kind, const void *p, uint64_t ol
 
 static __attribute__((noinline)) uint64_t own_forward(uint32_t loc)
 {
-	const struct hw_cpu *c = &hw_m.cpu[hw.cpu];
+	struct hw_cpu *c = &hw_m.cpu[hw.cpu];
 	uint64_t v;
 
 	if (c->npend && (c->cnt[loc & 63] | c->nclear) && pend_forward(c, loc, &v, false, NULL))
@@ -114,7 +114,7 @@ void hw_store(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
 	if (unlikely(hw.trace != NULL))
 		old = own_read(loc);
 	if (likely(hw.cfg.drain == HW_DRAIN_EAGER)) {
-		if (unlikely(hw_m.cpu[hw.cpu].npend))
+		if (unlikely(hw_m.npend))
 			pend_drain_all(hw.cpu);
 		mem_write(loc, v, hw.cpu, fn, line);
 	} else {
@@ -129,7 +129,7 @@ void hw_store(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
 /* Atomics act on coherent memory, after the own stores that must come before. */
 static inline void order_atomic(uint32_t loc, enum hw_order o)
 {
-	if (likely(!hw_m.cpu[hw.cpu].npend))
+	if (likely(!hw_m.npend))
 		return;
 	order_before(o);
 	pend_drain_loc(hw.cpu, loc);

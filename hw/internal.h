@@ -75,8 +75,8 @@ struct hw_pend {
 };
 
 struct hw_cpu {
-	struct hw_pend pend[PEND_MAX]; /* in program order */
-	unsigned npend, nclear;
+	struct hw_pend buf[2 * PEND_MAX]; /* a window of it, in program order: pend_of() */
+	unsigned first, npend, nclear;
 	uint8_t cnt[64]; /* pending stores by loc & 63: fast reject of forwarding */
 	uint32_t group;
 	/* Ticks of this CPU's last DSBs: [0] any domain, [1] inner shareable or wider. */
@@ -139,6 +139,7 @@ struct hw_priv {
 	uint64_t block_low;		 /* output address bits inside a contiguous block */
 	uint64_t norm_mask;		 /* what the entries of a contiguous block agree on */
 	unsigned agents;		 /* bit set of the agents there are */
+	uint16_t limit[HW_MAX_FRAMES];	 /* entries that a store may hit: 0 unless the frame is live */
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
@@ -247,6 +248,11 @@ static inline unsigned stale_bucket_block(uint64_t va)
 	return (unsigned)((va >> block_shift()) * 7 + 128) & (STALE_HASH - 1);
 }
 
+static inline struct hw_pend *pend_of(struct hw_cpu *c)
+{
+	return &c->buf[c->first];
+}
+
 static inline void hw_find(enum hw_finding f, const char *fn, int line)
 {
 	if (hw.on_finding)
@@ -263,7 +269,8 @@ void *mem_alloc(unsigned level, bool zero, const char *fn, int line);
 void mem_free(uint32_t frame, const char *fn, int line);
 bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid */
 /* pend.c: pending stores */
-bool pend_forward(const struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group);
+bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group);
+bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t group);
 void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn, int line);
 void pend_drain_all(unsigned cpu);
 void pend_drain_older(unsigned cpu); /* those that a DMB orders before what comes now */

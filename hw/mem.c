@@ -80,7 +80,7 @@ static void geo_unpack(const struct hw_geo *g)
 static void cpu_reset(struct hw_cpu *c)
 {
 	memset(c->cnt, 0, sizeof(c->cnt));
-	c->npend = c->nclear = 0;
+	c->first = c->npend = c->nclear = 0;
 	c->group = 0;
 	memset(c->dsb_st, 0, sizeof(c->dsb_st));
 	memset(c->dsb_all, 0, sizeof(c->dsb_all));
@@ -92,6 +92,7 @@ void hw_reset(const struct hw_config *cfg)
 	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
 		frame_wipe(i); /* still with the old geometry's blocks */
 		memset(&hw_m.frame[i], 0, sizeof(hw_m.frame[i]));
+		hw_m.limit[i] = 0;
 	}
 	hw.cfg = *cfg;
 	if (hw.cfg.geo >= HW_NGEO)
@@ -367,6 +368,7 @@ static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
 		/* Its lines were wiped when it was freed. Whatever still points to it points to the new table. */
 		f->is_root = false;
 		f->state = FRAME_LIVE;
+		hw_m.limit[i] = (uint16_t)hw_m.nentries;
 		f->level = (uint8_t)level;
 		f->zero = zero;
 		f->fn = fn;
@@ -409,6 +411,7 @@ void mem_free(uint32_t i, const char *fn, int line)
 		hw_find(HW_F_FREE_REACHABLE, fn, line);
 	frame_drop_entries(f, i, 0, false);
 	f->state = FRAME_FREED;
+	hw_m.limit[i] = 0;
 	f->zero = false;
 	f->fn = fn;
 	f->line = line;
@@ -464,10 +467,10 @@ uint64_t hw_peek(const void *p)
 	if (off >= ARENA_BYTES)
 		return *(const uint64_t *)p;
 	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
-		const struct hw_cpu *cpu = &hw_m.cpu[c];
+		struct hw_cpu *cpu = &hw_m.cpu[c];
 
 		for (unsigned i = 0; i < cpu->npend; i++) {
-			const struct hw_pend *q = &cpu->pend[i];
+			const struct hw_pend *q = pend_of(cpu) + i;
 			const bool hit = q->clear ? q->loc >> LOC_BITS == loc >> LOC_BITS : q->loc == loc;
 
 			if (hit && (!best || q->seq > best->seq))
@@ -483,10 +486,10 @@ static void peek_pending(uint32_t loc, unsigned n, uint64_t *out)
 	uint64_t seq[HW_MAX_TABLE / 64] = {0};
 
 	for (unsigned c = 0; c < hw.cfg.ncpu; c++) {
-		const struct hw_cpu *cpu = &hw_m.cpu[c];
+		struct hw_cpu *cpu = &hw_m.cpu[c];
 
 		for (unsigned i = 0; i < cpu->npend; i++) {
-			const struct hw_pend *q = &cpu->pend[i];
+			const struct hw_pend *q = pend_of(cpu) + i;
 			const uint32_t at = q->loc - loc;
 
 			if (!q->clear && at < n && q->seq > seq[at]) {
@@ -529,14 +532,14 @@ static uint64_t hash_frames(uint64_t h)
 static uint64_t hash_cpus(uint64_t h)
 {
 	for (unsigned n = 0; n < HW_MAX_CPU; n++) {
-		const struct hw_cpu *c = &hw_m.cpu[n];
+		struct hw_cpu *c = &hw_m.cpu[n];
 		const uint64_t head[] = {c->npend,	c->nclear,     c->group,  c->dsb_st[0], c->dsb_st[1],
 					 c->dsb_all[0], c->dsb_all[1], c->nlocks, c->nmarked,	hw_m.nearly[n]};
 
 		h = XXH3_64bits_withSeed(head, sizeof(head), h);
 		h = XXH3_64bits_withSeed(c->cnt, sizeof(c->cnt), h);
 		for (unsigned i = 0; i < c->npend; i++) {
-			const struct hw_pend *p = &c->pend[i];
+			const struct hw_pend *p = pend_of(c) + i;
 			const uint64_t rec[] = {p->val, p->seq, p->loc, p->group, p->own, p->clear};
 
 			h = XXH3_64bits_withSeed(rec, sizeof(rec), h);

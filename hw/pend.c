@@ -16,10 +16,10 @@ static bool pend_overlaps(const struct hw_pend *a, const struct hw_pend *b)
 }
 
 /* The newest own pending store to loc; `must`: only if the own walker can no longer miss it. */
-bool pend_forward(const struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group)
+bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group)
 {
 	for (unsigned i = c->npend; i-- > 0;) {
-		const struct hw_pend *p = &c->pend[i];
+		const struct hw_pend *p = pend_of(c) + i;
 
 		if (p->clear ? p->loc >> LOC_BITS != loc >> LOC_BITS : p->loc != loc)
 			continue;
@@ -28,6 +28,23 @@ bool pend_forward(const struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, 
 		*v = p->val;
 		if (group)
 			*group = p->group;
+		return true;
+	}
+	return false;
+}
+
+/* The newest own pending store to loc that a walker sees once it has seen one of `group`: those of older groups,
+ * and those it can no longer miss anyway. */
+bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t group)
+{
+	for (unsigned i = c->npend; i-- > 0;) {
+		const struct hw_pend *p = pend_of(c) + i;
+
+		if (p->clear ? p->loc >> LOC_BITS != loc >> LOC_BITS : p->loc != loc)
+			continue;
+		if (p->group >= group && p->own != 2 && !(p->own && hw.cfg.ets2))
+			continue;
+		*v = p->val;
 		return true;
 	}
 	return false;
@@ -57,11 +74,14 @@ static void pend_apply(const struct hw_pend *p, unsigned cpu)
 static void pend_take(unsigned cpu, unsigned i)
 {
 	struct hw_cpu *c = &hw_m.cpu[cpu];
-	const struct hw_pend p = c->pend[i];
+	const struct hw_pend p = pend_of(c)[i];
 
 	c->npend--;
 	hw_m.npend--;
-	memmove(&c->pend[i], &c->pend[i + 1], (c->npend - i) * sizeof(p));
+	if (i == 0)
+		c->first++;
+	else
+		memmove(pend_of(c) + i, pend_of(c) + i + 1, (c->npend - i) * sizeof(p));
 	if (p.clear)
 		c->nclear--;
 	else
@@ -75,7 +95,11 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 
 	if (c->npend == PEND_MAX)
 		pend_take(cpu, 0);
-	c->pend[c->npend++] = (struct hw_pend){
+	if (c->first + c->npend == 2 * PEND_MAX || !c->npend) {
+		memmove(c->buf, pend_of(c), c->npend * sizeof(c->buf[0]));
+		c->first = 0;
+	}
+	pend_of(c)[c->npend++] = (struct hw_pend){
 		.val = v,
 		.seq = ++hw_m.seq,
 		.loc = loc,
@@ -92,17 +116,17 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 }
 
 /* May entry i drain now? */
-static bool pend_can_drain(const struct hw_cpu *c, unsigned i)
+static bool pend_can_drain(struct hw_cpu *c, unsigned i)
 {
-	if (c->pend[i].group != c->pend[0].group)
+	if (pend_of(c)[i].group != pend_of(c)[0].group)
 		return false;
 	for (unsigned j = 0; j < i; j++)
-		if (pend_overlaps(&c->pend[j], &c->pend[i]))
+		if (pend_overlaps(pend_of(c) + j, pend_of(c) + i))
 			return false;
 	return true;
 }
 
-static unsigned pend_newest(const struct hw_cpu *c)
+static unsigned pend_newest(struct hw_cpu *c)
 {
 	unsigned i = c->npend;
 
@@ -124,7 +148,7 @@ void pend_drain_older(unsigned cpu)
 {
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
-	while (c->npend && c->pend[0].group != c->group)
+	while (c->npend && pend_of(c)[0].group != c->group)
 		pend_take(cpu, hw.cfg.drain == HW_DRAIN_REVERSED ? pend_newest(c) : 0);
 }
 
@@ -135,7 +159,7 @@ void pend_drain_loc(unsigned cpu, uint32_t loc)
 	const struct hw_pend probe = {.loc = loc};
 
 	for (unsigned i = c->npend; i-- > 0;) {
-		if (!pend_overlaps(&c->pend[i], &probe))
+		if (!pend_overlaps(pend_of(c) + i, &probe))
 			continue;
 		while (!pend_can_drain(c, i)) {
 			pend_take(cpu, 0);
@@ -152,7 +176,7 @@ void pend_drain_frame(uint32_t frame)
 		struct hw_cpu *c = &hw_m.cpu[cpu];
 
 		for (unsigned i = c->npend; i-- > 0;) {
-			if (c->pend[i].loc >> LOC_BITS != frame)
+			if (pend_of(c)[i].loc >> LOC_BITS != frame)
 				continue;
 			for (unsigned n = i + 1; n; n--)
 				pend_take(cpu, 0);
@@ -179,8 +203,8 @@ void pend_mark_nsh(unsigned cpu)
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
 	for (unsigned i = 0; i < c->npend; i++)
-		if (!c->pend[i].own)
-			c->pend[i].own = 1;
+		if (!pend_of(c)[i].own)
+			pend_of(c)[i].own = 1;
 }
 
 void pend_mark_sync(unsigned cpu)
@@ -188,8 +212,8 @@ void pend_mark_sync(unsigned cpu)
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
 	for (unsigned i = 0; i < c->npend; i++)
-		if (c->pend[i].own)
-			c->pend[i].own = 2;
+		if (pend_of(c)[i].own)
+			pend_of(c)[i].own = 2;
 }
 
 int hw_do_drain(unsigned cpu, int i)

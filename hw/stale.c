@@ -255,7 +255,7 @@ static unsigned count_pending(uint32_t loc)
 
 	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++)
 		for (unsigned i = 0; i < hw_m.cpu[c].npend; i++)
-			n += !hw_m.cpu[c].pend[i].clear && hw_m.cpu[c].pend[i].loc == loc;
+			n += !pend_of(&hw_m.cpu[c])[i].clear && pend_of(&hw_m.cpu[c])[i].loc == loc;
 	return n;
 }
 

@@ -184,20 +184,22 @@ void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line
 
 /*
  * Completion of a broadcast also waits for accesses that other CPUs made with the dropped values, and so for
- * their early walks; the issuer's own early walks stay until its context synchronisation (DDI 0487 D8.14.5).
+ * their early walks; the issuer's own early translations stay until its context synchronisation (DDI 0487
+ * D8.14.5). A table descriptor is different: a walk under way is over by then and no new one starts from it.
  */
 static void complete_entry(struct hw_stale *e, unsigned cpu, bool ish)
 {
-	const unsigned all = CPUS_MASK | (hw.cfg.smmu_btm ? 1u << HW_SMMU : 0);
+	const unsigned all = CPUS_MASK | (hw.cfg.smmu_btm ? 1u << HW_SMMU : 0), own = 1u << cpu;
 	const bool broadcast = ish && e->kill_b >> cpu & 1, local = e->kill_l >> cpu & 1;
+	const bool table = desc_is_table(e->val, stale_level(e));
 
 	if (local || broadcast)
-		e->kill_l &= (uint8_t) ~(1u << cpu);
+		e->kill_l &= (uint8_t)~own;
 	if (broadcast) {
-		e->kill_b &= (uint8_t) ~(1u << cpu);
-		stale_drop(e, all, CPUS_MASK & ~(1u << cpu));
+		e->kill_b &= (uint8_t)~own;
+		stale_drop(e, all, table ? CPUS_MASK : CPUS_MASK & ~own);
 	} else if (local) {
-		stale_drop(e, 1u << cpu, 0);
+		stale_drop(e, own, table ? own : 0);
 	}
 }
 

@@ -43,7 +43,7 @@ static uint32_t entry_loc(uint32_t frame, unsigned level, uint64_t va)
  */
 static uint64_t walk_read(uint32_t loc, unsigned level, int cpu, enum walk_view view, uint32_t *seen)
 {
-	const struct hw_cpu *c;
+	struct hw_cpu *c;
 	uint32_t group;
 	uint64_t v;
 
@@ -54,12 +54,12 @@ static uint64_t walk_read(uint32_t loc, unsigned level, int cpu, enum walk_view 
 		return pend_forward(c, loc, &v, true, NULL) ? v : coh_read(loc);
 	if (!pend_forward(c, loc, &v, false, &group))
 		return coh_read(loc);
-	if (view == VIEW_OWN || level < 3 || group < *seen) {
+	if (view == VIEW_OWN || level < 3) {
 		if (group > *seen)
 			*seen = group;
 		return v;
 	}
-	return pend_forward(c, loc, &v, true, NULL) ? v : coh_read(loc);
+	return pend_forward_older(c, loc, &v, *seen) ? v : coh_read(loc);
 }
 
 /* Blames who freed the table, or who linked one that was not cleared. */
@@ -254,8 +254,10 @@ struct eval {
 	struct hw_access *a;
 	struct hw_leaf l;
 	enum cand_kind kind;
-	bool block; /* translate as a contiguous block */
-	bool own;   /* the walk saw own pending stores */
+	bool block;  /* translate as a contiguous block */
+	bool own;    /* the walk saw own pending stores */
+	bool plain;  /* the walk read coherent memory alone, so it is what walk_now() would find */
+	uint32_t at; /* and ended here */
 };
 
 static void eval_walk(struct eval *e, enum walk_view view)
@@ -264,6 +266,8 @@ static void eval_walk(struct eval *e, enum walk_view view)
 	if (!e->l.desc) /* once more, reporting what it meets */
 		walk_agent(e->a->agent, e->a->va, e->a->fresh ? VIEW_MEM : view, false);
 	e->kind = CAND_WALK;
+	e->plain = e->a->fresh || e->a->agent >= HW_MAX_CPU || !hw_m.cpu[e->a->agent].npend;
+	e->at = e->l.loc;
 	e->own = view != VIEW_MEM && !e->a->fresh;
 	e->block = false;
 }
@@ -289,7 +293,7 @@ static void eval_start(struct eval *e)
 		return;
 	}
 	e->kind = c->kind;
-	e->own = false;
+	e->plain = e->own = false;
 	if (c->kind == CAND_TABLE) {
 		const uint32_t frame = (uint32_t)((c->val & hw_m.oa_mask) >> HW_FRAME_SHIFT);
 
@@ -441,9 +445,11 @@ static void show_access(struct hw_access *a, uint64_t v)
 }
 
 /* Does memory show the access, in a descriptor that translates the page now? Is that translation another one? */
-static void eval_record(struct hw_access *a)
+static void eval_record(const struct eval *e)
 {
-	const struct hw_leaf now = walk_now(a->agent, a->va);
+	struct hw_access *a = e->a;
+	const struct hw_leaf again = {.desc = e->plain ? coh_read(e->at) : 0, .loc = e->at, .level = e->l.level};
+	const struct hw_leaf now = e->plain ? again : walk_now(a->agent, a->va);
 	const bool same = now.desc && leaf_pa(&now, a->va, false) == a->pa;
 	uint32_t first;
 
@@ -492,7 +498,7 @@ void hw_do_access(struct hw_access *a)
 	a->slot = e.l.loc == LOC_NONE ? NULL : loc_ptr(e.l.loc);
 	a->stale |= e.kind == CAND_LEAF || e.kind == CAND_TABLE;
 	if (a->fault == HW_OK)
-		eval_record(a);
+		eval_record(&e);
 	else
 		a->pa = 0;
 	/* The data is visible at once, so whatever a DMB orders before this store is too. */
