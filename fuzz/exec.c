@@ -116,7 +116,22 @@ static void task_stop(enum task_state s)
 
 void task_wait(void)
 {
+	if (ex.lock_owner >= 0 && ex.task[ex.lock_owner].state == TASK_WAITS_READERS)
+		return; /* it waits for us */
 	task_stop(TASK_WAITS);
+}
+
+static bool is_reading(const struct task *t)
+{
+	return (t->state == TASK_PARKED || t->state == TASK_WAITS) && t->op.lockless;
+}
+
+/* Tables are freed when every reader that runs with interrupts off has left [tlb_remove_table()]. */
+static void on_free(void)
+{
+	for (unsigned i = 0; ex.cur && i < HW_MAX_CPU; i++)
+		while (is_reading(&ex.task[i]) && !ex.stop)
+			task_stop(TASK_WAITS_READERS);
 }
 
 bool exec_anyone_parked(void)
@@ -216,6 +231,9 @@ static void lockless_progress(const struct opctx *c)
 
 	if (steps % (4 * ex.cont + 64))
 		return;
+	for (unsigned i = 0; i < ex.p->h.ncpu; i++) /* stores become visible in finite time */
+		if (ex.lock_owner != (int)i)
+			hw_do_drain(i, -1);
 	if (ex.lock_owner >= 0)
 		task_wait();
 	else if (steps >= 16 * (4 * ex.cont + 64))
@@ -297,6 +315,24 @@ static void task_switch_in(struct task *t)
 	ex.cur = NULL;
 }
 
+static void task_run_readers(void)
+{
+	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
+		while (is_reading(&ex.task[i]) && !ex.stop)
+			task_switch_in(&ex.task[i]);
+}
+
+static void task_run_owner(void)
+{
+	struct task *owner = &ex.task[ex.lock_owner];
+
+	do {
+		if (owner->state == TASK_WAITS_READERS)
+			task_run_readers();
+		task_switch_in(owner);
+	} while (owner->state == TASK_WAITS_READERS && !ex.stop);
+}
+
 /* Runs `t` until its op is done or it is parked again. A task that waits for the page-table lock lets its
  * owner go on first; an owner never waits, so the depth is two. */
 static void task_run(struct task *t)
@@ -304,8 +340,10 @@ static void task_run(struct task *t)
 	do {
 		task_switch_in(t);
 		while (t->state == TASK_WAITS && ex.lock_owner >= 0 && !ex.stop)
-			task_switch_in(&ex.task[ex.lock_owner]);
-	} while (t->state == TASK_WAITS && !ex.stop);
+			task_run_owner();
+		if (t->state == TASK_WAITS_READERS)
+			task_run_readers();
+	} while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS) && !ex.stop);
 }
 
 static void task_finish(struct task *t)
@@ -382,6 +420,7 @@ void exec_init(void)
 	hw.on_step = on_step;
 	hw.on_finding = on_finding;
 	hw.on_bug = on_bug;
+	hw.on_free = on_free;
 	hw.trace = NULL;
 }
 

@@ -18,7 +18,7 @@
 #define EX_FOLIOS     12
 #define EX_LOCK_PT    0 /* hw_lock id of the page-table lock */
 
-enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS };
+enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
 
 /* The op a task is executing. */
 struct opctx {
@@ -110,7 +110,6 @@ void seam_done(struct ref_op *op);
 void seam_done_entry(struct ref_op *op, uint64_t val);
 void seam_done_young(struct ref_op *op, int young);
 void seam_audit(const struct ref_op *op);
-struct ref_obs seam_observe(unsigned page);
 /* An access by `agent`, judged; returns the fault. */
 enum hw_fault seam_access(struct hw_access *a, unsigned page);
 

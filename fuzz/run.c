@@ -168,9 +168,20 @@ static int run_ptep_get(const struct rec *r, struct rec *eff)
 	return 1;
 }
 
+/* A reader reaches the entry through the level above, as GUP-fast does: a table not yet linked for it is none. */
+static uint64_t walk_lockless(unsigned page)
+{
+	const uint64_t *pmdp = ex.pmdp[page / (2 * ex.cont)];
+	uint64_t pmd = hw_load(pmdp, HW_RELAXED, "pmdp_get_lockless", 0);
+
+	if (!(pmd & HW_D_VALID))
+		return 0;
+	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep(page));
+}
+
 static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
 {
-	struct ref_op op = {.nr = 1};
+	struct ref_op op = { .nr = 1 };
 	uint64_t v;
 
 	NEED(ptep_get_lockless);
@@ -183,7 +194,7 @@ static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
 		return 0;
 	ex.cur->op.lockless = true;
 	seam_begin(&op, OP_ptep_get_lockless, op.page, 1);
-	v = ex.impl->ptep_get_lockless(ex_addr(op.page), ex_ptep(op.page));
+	v = walk_lockless(op.page);
 	ex.cur->op.lockless = false;
 	seam_done_entry(&op, v);
 	return 1;
@@ -451,8 +462,7 @@ static int run_free_table(const struct rec *r, struct rec *eff)
 	NEED(pte_free_tlb);
 	write_back(eff, r, page_of_rec(r), 1);
 	seam_lock();
-	if (!ex.leaf[t] || ref_in_teardown(&ex.mm, lo) || ref_in_teardown(&ex.mm, lo + ex.cont) ||
-	    exec_anyone_parked()) { /* a lockless reader may be inside: freeing waits for it */
+	if (!ex.leaf[t] || ref_in_teardown(&ex.mm, lo) || ref_in_teardown(&ex.mm, lo + ex.cont)) {
 		seam_unlock();
 		return 0;
 	}
@@ -485,17 +495,19 @@ const run_fn run_fns[OP_NKINDS] = {
 
 /* --- events */
 
-/* An agent other than the CPU that is inside the kernel now: that one runs no user code. */
+/* The named agent, or the next CPU that is not inside the kernel: one that is runs no user code. -1: none. */
 static int agent_of(const struct rec *r)
 {
-	const struct task *t = ex.cur;
-	unsigned a = r->cpu;
-
-	if (a == HW_SMMU)
+	if (r->cpu == HW_SMMU)
 		return ex.p->h.smmu ? HW_SMMU : -1;
-	if (t->op.inside && a == (unsigned)(t - ex.task))
-		a = (a + 1) % ex.p->h.ncpu;
-	return t->op.inside && a == (unsigned)(t - ex.task) ? -1 : (int)a;
+	for (unsigned i = 0; i < ex.p->h.ncpu; i++) {
+		unsigned a = (r->cpu + i) % ex.p->h.ncpu;
+		const struct task *t = &ex.task[a];
+
+		if (t->state == TASK_IDLE || (t == ex.cur && !t->op.inside))
+			return (int)a;
+	}
+	return -1;
 }
 
 static void run_access(const struct rec *r, bool write)

@@ -10,6 +10,7 @@
 #include "exec_internal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 struct ref_obs seam_obs(uint64_t val)
 {
@@ -53,24 +54,49 @@ static const ref_contract contracts[OP_NKINDS] = {
 #undef X
 };
 
-/* Coarse state of a block, for coverage: what an op meets decides which path it takes. */
-static uint8_t block_state(unsigned block)
+/* What a block holds, read once: the entries, the A/D gathered from its folded ones, and a coarse state for coverage
+ * (what an op meets decides which path it takes). */
+struct block_view {
+	uint64_t raw[EX_MAX_CONT];
+	uint64_t gather;
+	uint8_t state;
+};
+
+static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
 {
-	unsigned present = 0, cont = 0, payload = 0;
-
-	for (unsigned i = 0; i < ex.cont; i++) {
-		const uint64_t *p = ex_ptep(block * ex.cont + i);
-		uint64_t raw = p ? hw_peek(p) : 0;
-
-		present += raw & HW_D_VALID;
-		cont += (raw & HW_D_VALID) && (raw & HW_D_CONT);
-		payload += raw && !(raw & HW_D_VALID);
-	}
 	if (cont)
 		return cont == ex.cont ? 3 : 4;
 	if (present)
 		return present == ex.cont ? 2 : payload ? 6 : 1;
 	return payload ? 5 : 0;
+}
+
+static void view_block(struct block_view *v, unsigned block)
+{
+	const uint64_t *p = ex_ptep(block * ex.cont);
+	unsigned present = 0, cont = 0, payload = 0;
+
+	v->gather = 0;
+	v->state = 0;
+	if (!p) {
+		memset(v->raw, 0, ex.cont * sizeof(v->raw[0]));
+		return;
+	}
+	hw_peek_run(p, ex.cont, v->raw);
+	for (unsigned i = 0; i < ex.cont; i++) {
+		uint64_t raw = v->raw[i];
+
+		if (!(raw & HW_D_VALID)) {
+			payload += raw != 0;
+			continue;
+		}
+		present++;
+		if (raw & HW_D_CONT) {
+			cont++;
+			v->gather |= ex.impl->entry_read(raw) & (PT_YOUNG | PT_DIRTY);
+		}
+	}
+	v->state = coarse_state(present, cont, payload);
 }
 
 void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
@@ -89,10 +115,8 @@ void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 }
 
 /* A/D of a folded block live in any of its entries. */
-static struct ref_obs observe_with(const uint64_t *ptep, uint64_t gather)
+static struct ref_obs observe_with(uint64_t raw, uint64_t gather)
 {
-	uint64_t raw = ptep ? hw_peek(ptep) : 0;
-
 	if (!raw)
 		return seam_obs(0);
 	if ((raw & HW_D_VALID) && (raw & HW_D_CONT))
@@ -100,42 +124,28 @@ static struct ref_obs observe_with(const uint64_t *ptep, uint64_t gather)
 	return seam_obs(ex.impl->entry_read(raw));
 }
 
-static uint64_t gather_block(unsigned block)
-{
-	uint64_t flags = 0;
-
-	for (unsigned i = 0; i < ex.cont; i++) {
-		const uint64_t *p = ex_ptep(block * ex.cont + i);
-		uint64_t raw = p ? hw_peek(p) : 0;
-
-		if ((raw & HW_D_VALID) && (raw & HW_D_CONT))
-			flags |= ex.impl->entry_read(raw) & (PT_YOUNG | PT_DIRTY);
-	}
-	return flags;
-}
-
-struct ref_obs seam_observe(unsigned page)
-{
-	return observe_with(ex_ptep(page), gather_block(page / ex.cont));
-}
-
 static void audit_block(unsigned block, uint8_t id)
 {
-	uint64_t gather = gather_block(block), sum = 0;
+	struct block_view v;
+	uint64_t sum = 0;
 
+	view_block(&v, block);
+	ex.block_state[block] = v.state;
+	if (!v.state && ref_block_empty(&ex.mm, block))
+		return;
 	for (unsigned i = 0; i < ex.cont && !ex.stop; i++) {
 		unsigned page = block * ex.cont + i;
-		struct ref_obs o = observe_with(ex_ptep(page), gather);
-		struct ref_verdict v;
+		struct ref_obs o;
+		struct ref_verdict bad;
 
-		if (o.val.kind == REF_NONE && ref_now(&ex.mm, page)->val.kind == REF_NONE)
+		if (!v.raw[i] && ref_now(&ex.mm, page)->val.kind == REF_NONE)
 			continue;
+		o = observe_with(v.raw[i], v.gather);
 		sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
-		v = ref_check_entry(&ex.mm, page, &o, id);
-		ex_verdict(&v);
+		bad = ref_check_entry(&ex.mm, page, &o, id);
+		ex_verdict(&bad);
 	}
 	ex_observe(sum);
-	ex.block_state[block] = block_state(block);
 }
 
 /* Entries the op stored to outside its blocks: the frame rule says nothing there changed but A/D. */

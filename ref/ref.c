@@ -31,6 +31,7 @@ void ref_reset(struct ref_mm *mm, unsigned cont)
 	mm->now = 0;
 	mm->section = 0;
 	mm->held_since = 0;
+	mm->events = false;
 	mm->open = NULL;
 	memset(mm->block, 0, sizeof(mm->block));
 	if (++mm->gen == 0) {
@@ -93,19 +94,16 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page)
 	return pg->lost;
 }
 
-static bool block_has_present(const struct ref_mm *mm, unsigned block)
+bool ref_block_empty(const struct ref_mm *mm, unsigned block)
 {
-	for (unsigned i = 0; i < mm->cont; i++)
-		if (ref_present(mm, block * mm->cont + i))
-			return true;
-	return false;
+	return !mm->block[block].used;
 }
 
 bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
 {
-	unsigned b = page / mm->cont;
+	const struct ref_block *b = &mm->block[page / mm->cont];
 
-	return mm->block[b].teardown && block_has_present(mm, b);
+	return b->teardown && b->present;
 }
 
 static bool same_val(const struct ref_val *a, const struct ref_val *b)
@@ -142,6 +140,14 @@ static void ad_set(struct ref_ad *ad)
 	ad->must = ad->may = true;
 }
 
+static void count_block(struct ref_block *b, enum ref_kind from, enum ref_kind to)
+{
+	if (!b->present && to == REF_PRESENT)
+		b->teardown = b->any_ad = false;
+	b->present += (to == REF_PRESENT) - (from == REF_PRESENT);
+	b->used += (to != REF_NONE) - (from != REF_NONE);
+}
+
 void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_val val, bool keep_ad)
 {
 	struct ref_version *old = head_of(mm, page), nv = never_mapped;
@@ -153,8 +159,9 @@ void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_
 		nv.young = old->young;
 		nv.dirty = old->dirty;
 	}
+	count_block(&mm->block[page / mm->cont], old->val.kind, val.kind);
 	if (val.kind == REF_PRESENT) {
-		mm->block[page / mm->cont].teardown &= old->val.kind == REF_PRESENT;
+		mm->block[page / mm->cont].any_ad |= op->young || op->dirty;
 		if (op->young)
 			ad_set(&nv.young);
 		if (op->dirty)
@@ -194,20 +201,6 @@ static void spread_block(struct ref_mm *mm, unsigned block)
 	}
 }
 
-static void begin_events(struct ref_mm *mm, const struct ref_op *op)
-{
-	for (unsigned p = op->lo; p < op->hi; p++) {
-		struct ref_page *pg = &mm->page[p];
-
-		if (pg->gen != mm->gen)
-			continue;
-		for (unsigned i = 0; i < pg->n; i++) {
-			pg->ring[i].young.ev = pg->ring[i].young.ev_must = false;
-			pg->ring[i].dirty.ev = pg->ring[i].dirty.ev_must = false;
-		}
-	}
-}
-
 void ref_lock(struct ref_mm *mm)
 {
 	mm->held_since = ++mm->now;
@@ -229,8 +222,6 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 	op->horizon = mm->held_since ? mm->held_since : op->begin;
 	op->must_young = v->young.must;
 	op->must_dirty = v->dirty.must;
-	if (!mm->open) /* a lockless reader begins inside a writer's section: the events there are the writer's */
-		begin_events(mm, op);
 	contract(mm, op);
 	if (op->ret != REF_RET_LOCKLESS) {
 		mm->open = op;
@@ -238,7 +229,8 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 	}
 	if (op->changes && !op->removes)
 		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
-			spread_block(mm, b);
+			if (mm->block[b].any_ad)
+				spread_block(mm, b);
 }
 
 static struct ref_verdict verdict(const char *cls, const char *what, uint8_t debtor, unsigned page)
@@ -419,6 +411,9 @@ static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 {
 	uint16_t folio = ref_now(mm, op->page)->val.folio;
 
+	if (!mm->events && !op->collects_young && !op->collects_dirty)
+		return;
+	mm->events = false;
 	for (unsigned p = op->lo; p < op->hi; p++) {
 		bool in = p >= op->page && p < op->page + op->nr;
 		struct ref_version *v;
@@ -596,6 +591,8 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 
 	if (!self)
 		return;
+	mm->block[page / mm->cont].any_ad = true;
+	mm->events |= open;
 	for (unsigned p = lo; p < lo + mm->cont; p++) {
 		struct ref_version *v = recordable(mm, p);
 

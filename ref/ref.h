@@ -62,6 +62,9 @@ struct ref_page {
 
 struct ref_block {
 	uint64_t written; /* end of the last operation that changed a page of the block */
+	unsigned present; /* pages that map something */
+	unsigned used;	  /* pages that hold anything */
+	bool any_ad;	  /* some page has, or had since the block was last empty, A/D that may spread */
 	bool teardown;	  /* full=1 removal has begun: every entry will be cleared before the flush */
 };
 
@@ -130,6 +133,7 @@ struct ref_mm {
 	uint64_t now;	     /* advances with every call */
 	uint64_t section;    /* number of operations begun under the lock */
 	uint64_t held_since; /* when the page-table lock was taken, 0: free */
+	bool events;	     /* hardware recorded something inside the open operation */
 	struct ref_op *open; /* the writer inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
@@ -143,6 +147,7 @@ const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page);
 bool ref_present(const struct ref_mm *mm, unsigned page);
 /* Can anybody still use an older translation of the page? The caller must flush before it maps anew. */
 bool ref_lingers(const struct ref_mm *mm, unsigned page);
+bool ref_block_empty(const struct ref_mm *mm, unsigned block);
 bool ref_in_teardown(const struct ref_mm *mm, unsigned page);
 
 typedef void (*ref_contract)(struct ref_mm *mm, struct ref_op *op);
@@ -174,8 +179,9 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 	X(ptep_get)                                                                                                \
 	X(ptep_get_lockless)                                                                                       \
 	X(ptep_get_and_clear)                                                                                      \
-	X(ptep_get_and_clear_full) X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush)               \
-		X(wrprotect_ptes) X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)  \
+	X(ptep_get_and_clear_full)                                                                                 \
+	X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes)                        \
+		X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)                    \
 			X(clear_young_dirty_ptes) X(flush_tlb_range)
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
