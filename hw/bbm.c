@@ -108,7 +108,7 @@ static enum hw_finding check_level3(uint32_t loc, const struct hw_frame *f, cons
 	}
 	if (b->ncont || b->nsingle)
 		worst = worse(worst, check_siblings(loc, x, va));
-	for (unsigned i = 0; i < hw_m.ncont; i++)
+	for (unsigned i = 0; hw_m.npages && i < hw_m.ncont; i++)
 		worst = worse(worst,
 			      check_list(stale_bucket_page(x->va + ((uint64_t)i << hw_m.page_shift)), x, f->asid));
 	return worst;

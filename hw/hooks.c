@@ -59,9 +59,7 @@ static __attribute__((noinline)) uint64_t own_forward(uint32_t loc)
 	struct hw_cpu *c = &hw_m.cpu[hw.cpu];
 	uint64_t v;
 
-	if (c->npend && (c->cnt[loc & 63] | c->nclear) && pend_forward(c, loc, &v, false, NULL))
-		return v;
-	return coh_read(loc);
+	return pend_forward(c, loc, &v, false, NULL) ? v : coh_read(loc);
 }
 
 /* What the running CPU's own load returns. */

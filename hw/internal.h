@@ -155,7 +155,7 @@ struct hw_priv {
 	} lock[LOCK_MAX];
 	uint16_t head[STALE_BUCKET];
 	uint16_t free_head, newest, oldest, stale_top;
-	unsigned nstale, nearly[HW_MAX_CPU];
+	unsigned nstale, npages, nearly[HW_MAX_CPU]; /* all; cached single pages; early ones by CPU */
 	struct hw_stale stale[STALE_MAX];
 };
 extern struct hw_priv hw_m;

@@ -18,6 +18,8 @@ static bool pend_overlaps(const struct hw_pend *a, const struct hw_pend *b)
 /* The newest own pending store to loc; `must`: only if the own walker can no longer miss it. */
 bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group)
 {
+	if (!(c->cnt[loc & 63] | c->nclear))
+		return false;
 	for (unsigned i = c->npend; i-- > 0;) {
 		const struct hw_pend *p = pend_of(c) + i;
 
@@ -158,6 +160,8 @@ void pend_drain_loc(unsigned cpu, uint32_t loc)
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 	const struct hw_pend probe = {.loc = loc};
 
+	if (!(c->cnt[loc & 63] | c->nclear))
+		return;
 	for (unsigned i = c->npend; i-- > 0;) {
 		if (!pend_overlaps(pend_of(c) + i, &probe))
 			continue;

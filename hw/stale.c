@@ -14,11 +14,11 @@ void stale_reset(void)
 	memset(hw_m.head, 0xff, sizeof(hw_m.head));
 	hw_m.free_head = hw_m.newest = hw_m.oldest = NIL;
 	hw_m.stale_top = 0;
-	hw_m.nstale = 0;
+	hw_m.nstale = hw_m.npages = 0;
 	memset(hw_m.nearly, 0, sizeof(hw_m.nearly));
 }
 
-/* Counts what other parts ask for in constant time: table targets and early values. */
+/* Counts what other parts ask for in constant time: table targets, cached pages, early values. */
 static void stale_account(const struct hw_stale *e, unsigned tlb, unsigned early, int sign)
 {
 	const uint64_t frame = (e->val & hw_m.oa_mask) >> HW_FRAME_SHIFT;
@@ -27,6 +27,8 @@ static void stale_account(const struct hw_stale *e, unsigned tlb, unsigned early
 		hw_m.frame[frame].nstale = (uint16_t)(hw_m.frame[frame].nstale + sign);
 		hw_m.epoch++;
 	}
+	if (tlb && stale_level(e) == 3 && !stale_cont(e))
+		hw_m.npages += (unsigned)sign;
 	for (unsigned c = 0; early; c++, early >>= 1)
 		if (early & 1)
 			hw_m.nearly[c] += (unsigned)sign;
