@@ -318,6 +318,26 @@ static void pend_clear_page(void **state)
 	assert_int_equal(T.nfound, 0);
 }
 
+/* hw_peek_run is hw_peek for each entry, whatever is pending where. */
+static void peek_run(void **state)
+{
+	uint64_t out[16];
+
+	(void)state;
+	hw_setup_write(T.pt + 3, leaf(3, 0));
+	for (unsigned round = 0; round < 3; round++) {
+		put(2 + round, leaf(20 + round, 0));
+		hw_run_on(1);
+		put(3, leaf(30 + round, 0));
+		hw_run_on(0);
+		if (round == 2)
+			hw_clear_page(T.pt, HERE);
+		hw_peek_run(T.pt, 16, out);
+		for (unsigned i = 0; i < 16; i++)
+			assert_int_equal(out[i], hw_peek(T.pt + i));
+	}
+}
+
 /* The own walker may miss pending stores, but never sees a newer group without an older one. */
 static void own_walker(void **state)
 {
@@ -636,6 +656,21 @@ static void early_and_tlbi(void **state)
 	assert_true(reaches(0, 0, 7));
 	bar(HW_ISB, HW_SY, HW_BAR_FULL);
 	assert_false(reaches(0, 0, 7));
+}
+
+/* The issuer's early walks do not outlive a table: after the completed non-leaf TLBI it may be freed at once. */
+static void early_and_free(void **state)
+{
+	(void)state;
+	T.cfg.early = true;
+	machine();
+	hw_setup_write(T.pt, leaf(7, 0));
+	hw_store(T.pmd, 0, HW_RELAXED, HERE);
+	flush(HW_TLBI_VAE1 | HW_TLBI_IS, xt_va(0, 0));
+	hw_table_free(T.pt, HERE);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	assert_int_equal(touch(1, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	expect(HW_F_NONE);
 }
 
 /* ---- access flag and dirty state ---- */
@@ -1442,6 +1477,7 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(pend_reversed),
 	TEST(pend_clear_page),
 	TEST(own_walker),
+	TEST(peek_run),
 	TEST(tlbi_needs_dsb_before),
 	TEST(tlbi_dsb_kinds_before),
 	TEST(tlbi_completion),
@@ -1456,6 +1492,7 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(cont_misaligned),
 	TEST(early_until_isb),
 	TEST(early_and_tlbi),
+	TEST(early_and_free),
 	TEST(update_modes),
 	TEST(update_spurious_af),
 	TEST(update_picks),
