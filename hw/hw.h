@@ -170,7 +170,7 @@ struct hw_machine {
 	void (*on_bug)(const char *what, const char *fn, int line); /* must not return */
 	/* Called before a table is freed: the driver lets readers that run with interrupts off leave first (RCU). */
 	void (*on_free)(void);
-	void (*trace)(const struct hw_trace *t);		    /* NULL: no trace */
+	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
 	uint32_t n[HW_NCLASS];	 /* steps by class since reset (cost accounting) */
 };
