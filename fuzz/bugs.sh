@@ -4,17 +4,19 @@
 # Is each planted bug found, how fast, and how short is its reproducer?
 #
 # Property: the seeds do not give the answer away: those that already show the bug are dropped first. "found"
-# means an expected signature, a 1-minimal reproducer, and the same signature in ten replays of ten.
+# means an expected signature, a 1-minimal reproducer, the same signature in ten replays of ten, and agreement
+# of the same program with the bug off.
 # Run through ./build.sh bugs, from the top of the repository.
 set -uo pipefail
 
 usage() {
 	cat <<'TXT'
-Usage: ./build.sh bugs [--seconds N] [--runs N] [--seed N] [NAME...]
+Usage: ./build.sh bugs [--seconds N] [--runs N] [--seed N] [--keep DIR] [NAME...]
 
   --seconds N   at most so long for each bug (default 60)
   --runs N      at most so many executions instead, with a fixed seed: the same result every time
   --seed N      libFuzzer's seed (default: another each time; with --runs 1)
+  --keep DIR    copy each reproducer to DIR/planted-NAME-SIGNATURE/ (crashes/ was made so)
 
 One line a bug, `NAME found SECONDS OPS SIGNATURE` or `NAME missed SECONDS`, then `N found, N missed`.
 Reproducers and logs are in build/bugs/NAME/. Exit status: 0 all found, 1 some missed, 64 usage.
@@ -28,13 +30,18 @@ die() {
 	exit "$status"
 }
 
-seconds=60 runs='' seed='' names=()
+seconds=60 runs='' seed='' keep='' names=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds | --runs | --seed)
 		[ $# -ge 2 ] || die 64 "$1: needs a value"
 		[[ $2 =~ ^[0-9]+$ ]] || die 64 "$1 $2: not a number"
 		declare "${1#--}=$2"
+		shift
+		;;
+	--keep)
+		[ $# -ge 2 ] || die 64 "$1: needs a value"
+		keep=$2
 		shift
 		;;
 	--help | -h)
@@ -75,7 +82,7 @@ clean_seeds() { # NAME DIR
 
 # One bug: writes its result line to DIR/result.
 hunt() { # NAME
-	local d=$dir/$1 dropped limit raw note took ops sig
+	local d=$dir/$1 dropped limit raw note took ops sig why=
 	rm -rf "$d"
 	mkdir -p "$d"/{seeds,corpus,spool,findings}
 	dropped=$(clean_seeds "$1" "$d")
@@ -93,14 +100,24 @@ hunt() { # NAME
 	sig=$(sed -n 's/^DEDUP_TOKEN: //p' "$d/log" | tail -n 1)
 	raw=$d/spool/${sig//\//-}.bin
 	note=$d/findings/${sig//\//-}/NOTE.md
-	if ! build/ptdiff-bugs save --bug "$1" -o "$d/findings" "$raw" >>"$d/log" 2>&1 ||
-		! grep -q '1-minimal: yes' "$note" || ! grep -q 'Replay: 10 of 10' "$note"; then
-		echo "$1 missed $took ($sig, but not 1-minimal or not the same in ten replays: $note)" >"$d/result"
+	build/ptdiff-bugs save --bug "$1" -o "$d/findings" "$raw" >>"$d/log" 2>&1 || why="cannot be filed"
+	grep -q '1-minimal: yes' "$note" || why="not 1-minimal"
+	grep -q 'Replay: 10 of 10' "$note" || why="not the same in ten replays"
+	build/ptdiff run --quiet "${note%NOTE.md}input.pt" >>"$d/log" 2>&1 || why="also without the bug"
+	if [ -n "$why" ]; then
+		echo "$1 missed $took ($sig: $why; $note)" >"$d/result"
 		return
 	fi
 	ops=$(sed -n 's/^- Size: \([0-9]*\) ops.*/\1/p' "$note")
 	echo "$1 found $took $ops $sig" >"$d/result"
 	echo "$dropped" >"$d/dropped"
+	[ -z "$keep" ] || keep_one "$1" "${note%/NOTE.md}"
+}
+
+keep_one() { # NAME FOLDER
+	local to
+	to=$keep/planted-$1-$(basename "$2")
+	mkdir -p "$to" && cp "$2/input.pt" "$to/" && sed "s|$2|$to|g" "$2/NOTE.md" >"$to/NOTE.md"
 }
 
 # Two at a time on two cores; results in the catalogue's order as they come.

@@ -202,9 +202,8 @@ cov_libfuzzer() {
 	tail -q -n 200 "$dir"/libfuzzer-*.log 2>/dev/null | sed -n 's/.* cov: \([0-9]*\) .*/\1/p' | sort -n | tail -n 1
 }
 
-# AFL++ counts state features as edges too; its plot data are fresher than fuzzer_stats.
 cov_afl() {
-	tail -q -n 1 "$dir"/afl/*/plot_data 2>/dev/null | awk -F', *' 'NF > 12 && $13 > m { m = $13 } END { print m + 0 }'
+	cat "$dir"/afl-*.stats 2>/dev/null | awk '$7 > m { m = $7 } END { print m + 0 }'
 }
 
 figures() { # ENGINE LABEL SECONDS
@@ -212,7 +211,6 @@ figures() { # ENGINE LABEL SECONDS
 	read -r r o e f < <(sums "$1")
 	cov=$("cov_$1")
 	awk -v n="$2" -v r="$r" -v o="$o" -v e="$e" -v f="$f" -v c="${cov:-0}" -v t="$3" 'BEGIN {
-		if (n == "AFL++") c = (c > f) ? c - f : 0
 		if (t < 1) t = 1
 		printf "%s %d execs %.1f k/s cov %d state %d effective %.1f %%", n, r, r / t / 1000, c, f,
 			100 * e / (o ? o : 1) }'

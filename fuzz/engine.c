@@ -46,6 +46,8 @@ static struct {
 	uint8_t features[EXEC_NFEATURES]; /* union over all executions */
 } eng = {.stats_fd = -1, .say_fd = 2};
 
+unsigned (*engine_cov)(void);
+
 static struct prog input;
 
 #if defined(__has_feature)
@@ -84,10 +86,10 @@ static void stats_write(void)
 	}
 	for (unsigned i = 0; i < EXEC_NFEATURES; i++)
 		features += eng.features[i];
-	int n = snprintf(line, sizeof(line), "%20llu %20llu %20llu %20llu %8u %12.3f\n",
+	int n = snprintf(line, sizeof(line), "%20llu %20llu %20llu %20llu %8u %12.3f %8u\n",
 			 (unsigned long long)(eng.base[0] + eng.runs), (unsigned long long)ops,
 			 (unsigned long long)effective, (unsigned long long)(eng.base[3] + eng.findings), features,
-			 (double)(now_ns() - eng.t0) / 1e9);
+			 (double)(now_ns() - eng.t0) / 1e9, engine_cov ? engine_cov() : 0);
 	/* Figures only: a full disk must not stop the campaign. */
 	if (pwrite(eng.stats_fd, line, (size_t)n, 0) != n)
 		return;
@@ -250,7 +252,10 @@ void engine_one(const uint8_t *data, size_t size)
 	if (!take_input(data, size))
 		return;
 	eng.runs++;
-	if (!eng.empty) {
+	if (eng.empty) {
+		exec_features[input.n % 16] = 1; /* libFuzzer wants something to look for */
+		exec_stats.ops[0] += input.n;
+	} else {
 		run = input;
 		exec_run(&run, eng.impl, &o);
 		if (eng.stats_fd >= 0)

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Edges seen so far, where the engine itself does not say; may be NULL. */
+extern unsigned (*engine_cov)(void);
 /* Once, before the first input; reads the environment. */
 void engine_init(void);
 /* Runs one input; exec_features has its state features afterwards. */

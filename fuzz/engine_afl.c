@@ -16,6 +16,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void __sanitizer_cov_trace_pc_guard_init(uint32_t *start, uint32_t *stop);
 void __sanitizer_cov_trace_pc_guard(uint32_t *guard);
 
+/* Its coverage map of this execution, and how much of it is in use. */
+extern uint8_t *__afl_area_ptr;
+extern uint32_t __afl_final_loc;
+
+enum { MAX_MAP = 1 << 16 };
+static uint8_t edges[MAX_MAP]; /* union over all executions */
 static uint32_t guards[EXEC_NFEATURES];
 static uint8_t features[EXEC_NFEATURES] __attribute__((aligned(8)));
 
@@ -24,11 +30,29 @@ __attribute__((constructor)) static void guards_register(void)
 	__sanitizer_cov_trace_pc_guard_init(guards, guards + EXEC_NFEATURES);
 }
 
+/* afl-fuzz tells its coverage at the end only. Called before the state features are added to the map. */
+static void edges_merge(void)
+{
+	const uint8_t *restrict map = __afl_area_ptr;
+	uint32_t n = __afl_final_loc + 1 < MAX_MAP ? __afl_final_loc + 1 : MAX_MAP;
+	for (uint32_t i = 0; i < n; i++)
+		edges[i] |= map[i];
+}
+
+static unsigned edges_count(void)
+{
+	unsigned n = 0;
+	for (uint32_t i = 0; i < MAX_MAP; i++)
+		n += edges[i] != 0;
+	return n;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
 	engine_init();
+	engine_cov = edges_count;
 	exec_features = features;
 	return 0;
 }
@@ -36,6 +60,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	engine_one(data, size);
+	edges_merge();
 	for (unsigned i = 0; i < EXEC_NFEATURES; i += 8) {
 		uint64_t word;
 		memcpy(&word, features + i, 8);

@@ -8,7 +8,7 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
 	ptdiff=build/ptdiff
 	tmp=$BATS_TEST_TMPDIR
-	printf 'ptdiff\ngeo small\n' >"$tmp/empty.pt"
+	printf 'ptdiff 1\ngeometry small\n' >"$tmp/empty.pt"
 }
 
 # First committed reproducer of a planted bug: its folder, bug and signature.
@@ -73,7 +73,7 @@ one_line() { # the output is one line
 }
 
 @test "malformed text: one line with file and line, 65" {
-	printf 'ptdiff\ngeo small\nfrobnicate 0.0\n' >"$tmp/bad.pt"
+	printf 'ptdiff 1\ngeometry small\nfrobnicate 0.0\n' >"$tmp/bad.pt"
 	run $ptdiff run "$tmp/bad.pt"
 	[ "$status" -eq 65 ] && one_line
 	[[ $output == *"bad.pt:3:"* ]]
