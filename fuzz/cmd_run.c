@@ -213,6 +213,7 @@ int cmd_stats(const struct cmd_args *a)
 	printf("\n%-26s %10s\n", "event", "executed");
 	for (unsigned i = 0; i < EV_NKINDS; i++)
 		printf("%-26s %10llu\n", ev_descs[i].name, (unsigned long long)exec_stats.events[i]);
+	legal_update();
 	printf("\n%-26s %10s  %s\n", "legal difference", "hits", "why");
 	for (unsigned i = 0; i < nlegals; i++)
 		printf("%-26s %10llu  %s [%s]\n", legals[i].name, (unsigned long long)legals[i].hits, legals[i].why,
