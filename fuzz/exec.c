@@ -55,6 +55,7 @@ void ex_verdict(const struct ref_verdict *v)
 		return;
 	now = ref_now(&ex.mm, v->page);
 	put_val(want, sizeof(want), &now->val);
+	ex.out->page = (int)v->page;
 	ex_finding(v->cls, op_descs[v->debtor].name, v->what,
 		   "page %u.%u: the specification has %s, dirty %s, young %s", v->page / ex.cont, v->page % ex.cont,
 		   want,
@@ -487,6 +488,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	struct pt_env env;
 
 	memset(out, 0, sizeof(*out));
+	out->page = -1;
 	choose_geometry(p, impl);
 	impl = impl_for_geo(impl, p->h.geo);
 	machine_config(&p->h, &cfg);

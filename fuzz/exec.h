@@ -16,14 +16,15 @@ enum { EXIT_AGREES = 0, EXIT_DIVERGES = 77, EXIT_TIMEOUT = 70, EXIT_USAGE = 64, 
 #define SIG_MAX 96
 
 struct outcome {
-	char sig[SIG_MAX];   /* "" = agrees; otherwise class/op/what (constant words only) */
-	char detail[256];    /* one line for people: page, expected, observed (replay only, else "") */
-	unsigned op;	     /* index of the record during which it was found */
-	uint64_t step;	     /* machine step of the finding */
-	uint64_t steps;	     /* machine steps in all */
-	uint64_t hash;	     /* xxh3 over every observation: equal on every run of the same input */
+	char sig[SIG_MAX]; /* "" = agrees; otherwise class/op/what (constant words only) */
+	char detail[256];  /* one line for people: page, expected, observed (replay only, else "") */
+	int page;	   /* page it is about, -1 none */
+	unsigned op;	   /* index of the record during which it was found */
+	uint64_t step;	   /* machine step of the finding */
+	uint64_t steps;	   /* machine steps in all */
+	uint64_t hash;	   /* xxh3 over every observation: equal on every run of the same input */
 	uint16_t ops, effective, skipped, unsupported;
-	bool timeout;	     /* step limit reached (signature crash/<op>/timeout) */
+	bool timeout; /* step limit reached (signature crash/<op>/timeout) */
 };
 
 struct exec_stats { /* sums over executions, per op kind */
@@ -47,7 +48,10 @@ void exec_effective(struct prog *p);
 extern uint8_t *exec_features; /* points at a sink unless the engine provides its array */
 
 /* Legal differences: named, with reason and citation, and how often each was used. */
-struct legal { const char *name, *why, *cite; uint64_t hits; };
+struct legal {
+	const char *name, *why, *cite;
+	uint64_t hits;
+};
 extern struct legal legals[];
 extern const unsigned nlegals;
 void legal_update(void); /* brings the hit counters up to date */

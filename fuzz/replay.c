@@ -3,7 +3,8 @@
  * Replay: the step trace and the pictures.
  *
  * Property: what is printed is what happened; printing changes nothing (a replay has the outcome and hash of
- * the plain run). Two passes: the first finds the step, the second marks it with ">>>".
+ * the plain run). The first passes find the step, the last
+ * marks it with ">>>".
  */
 #include "exec_internal.h"
 
@@ -212,10 +213,62 @@ void replay_op(const struct rec *r, const char *what)
 		draw_block(b);
 }
 
+/*
+ * Where did it go wrong? A lost or invented bit, or a wrong entry, is found when the op that owes it ends; the step that
+ * made the difference is the last one at which the page's entry, as the table shows it, took its final answer.
+ */
+static struct {
+	int page;
+	uint64_t last, answer, step;
+} watch;
+
+static uint64_t table_answer(unsigned page)
+{
+	const uint64_t *p = ex_ptep(page);
+	uint64_t raw = p ? hw_peek(p) : 0, v;
+
+	if (!raw)
+		return 0;
+	v = ex.impl->entry_read(raw);
+	for (unsigned i = 0; (raw & HW_D_VALID) && (raw & HW_D_CONT) && i < ex.cont; i++) {
+		uint64_t sib = hw_peek(p - page % ex.cont + i);
+
+		if ((sib & HW_D_VALID) && (sib & HW_D_CONT))
+			v |= ex.impl->entry_read(sib) & (PT_YOUNG | PT_DIRTY);
+	}
+	return v;
+}
+
+/* A break in progress answers nothing: the step that matters is the one that puts the wrong answer there. */
+static void watch_step(const struct hw_trace *t)
+{
+	uint64_t a = table_answer((unsigned)watch.page);
+
+	if (a == watch.last || t->step > watch.answer)
+		return;
+	watch.last = a;
+	watch.step = t->step;
+}
+
+static uint64_t find_step(struct prog *p, const struct pt_impl *impl, struct outcome *out)
+{
+	if (!out->sig[0])
+		return ~0ull;
+	if (out->page < 0 || (strncmp(out->sig, "ad/", 3) != 0 && strncmp(out->sig, "state/", 6) != 0))
+		return out->step;
+	watch.page = out->page;
+	watch.last = 0;
+	watch.answer = watch.step = out->step;
+	hw.trace = watch_step;
+	exec_run(p, impl, out);
+	hw.trace = NULL;
+	return watch.step;
+}
+
 void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, bool trace)
 {
 	exec_run(p, impl, out);
-	ex.mark = out->sig[0] ? out->step : ~0ull;
+	ex.mark = find_step(p, impl, out);
 	ex.log = f;
 	show_steps = trace;
 	hw.trace = replay_hw;
