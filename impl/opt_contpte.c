@@ -123,8 +123,8 @@ uint64_t contpte_ptep_get(uint64_t *ptep, uint64_t orig_pte)
 		return orig_pte;
 
 	ptep = contpte_align_down(ptep);
-	for (unsigned i = 0; i < CONT_PTES; i++) {
-		uint64_t pte = __ptep_get(ptep + i);
+	for (unsigned i = 0; i < CONT_PTES || BUG(gather_unbounded); i++) {
+		uint64_t pte = __ptep_get(ptep + i % CONT_PTES);
 
 		if (!pte_valid_cont(pte) && !BUG(get_counts_markers))
 			continue;

@@ -48,6 +48,8 @@ int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry,
  */
 static inline void contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
 {
+	if (BUG(fold_asserts_valid) && !pte_valid(pte))
+		hw_bug("VM_BUG_ON(!pte_valid(pte))", __func__, __LINE__);
 	const uint64_t contmask = CONT_PTES - 1;
 
 	if (((addr >> PAGE_SHIFT) & contmask) != contmask)

@@ -45,8 +45,11 @@ uint64_t __get_and_clear_full_ptes(uint64_t *ptep, unsigned nr)
 {
 	uint64_t pte = __ptep_get_and_clear(ptep);
 
-	while (--nr)
-		pte = pte_gather(pte, __ptep_get_and_clear(++ptep));
+	while (--nr) {
+		uint64_t next = __ptep_get_and_clear(++ptep);
+
+		pte = BUG(clear_returns_last) ? pte_gather(next, pte) : pte_gather(pte, next);
+	}
 	return pte;
 }
 
