@@ -81,7 +81,7 @@ static void stats_write(void)
 	unsigned features = 0;
 
 	for (unsigned i = 0; i < OP_NKINDS; i++) {
-		ops += exec_stats.ops[i];
+		ops += exec_stats.ops[i] - exec_stats.unsupported[i];
 		effective += exec_stats.effective[i];
 	}
 	for (unsigned i = 0; i < EXEC_NFEATURES; i++)

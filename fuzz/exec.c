@@ -283,8 +283,10 @@ static void task_main(void *arg)
 		hw.pick_salt = c->r->salt;
 		c->inside = true;
 		if (ex.log)
-			replay_op(c->r, NULL);
+			replay_op(c->r);
 		r = run_fns[c->r->kind](c->r, &ex.eff[c->rec]);
+		if (ex.log)
+			replay_result(c->r, &ex.eff[c->rec], r);
 		c->effective = r > 0;
 		if (r < 0)
 			ex.out->unsupported++;

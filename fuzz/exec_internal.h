@@ -123,7 +123,9 @@ void task_wait(void); /* lets the lock's owner go on, then returns */
 bool exec_anyone_parked(void);
 
 /* --- replay.c */
-void replay_op(const struct rec *r, const char *what);
+void replay_op(const struct rec *r);
+void replay_result(const struct rec *r, const struct rec *eff, int result);
+void replay_blocks(void);
 void replay_hw(const struct hw_trace *t);
 
 #endif

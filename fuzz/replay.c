@@ -197,18 +197,31 @@ static void draw_block(unsigned b)
 			cont ? ']' : '|', spec, cont ? "  folded" : "");
 }
 
-void replay_op(const struct rec *r, const char *what)
+void replay_op(const struct rec *r)
 {
 	char line[200];
 
-	if (!ex.log)
-		return;
-	if (r) {
-		prog_print_rec(ex.p, r, line, sizeof(line));
-		fprintf(ex.log, "op %u: %s%s%s\n", ex.cur ? ex.cur->op.rec : 0, line, what ? " " : "",
-			what ? what : "");
+	prog_print_rec(ex.p, r, line, sizeof(line));
+	fprintf(ex.log, "op %u: %s\n", ex.cur->op.rec, line);
+}
+
+/* What became of the request: clipped to what is legal, skipped, or not offered. */
+void replay_result(const struct rec *r, const struct rec *eff, int result)
+{
+	char asked[200], done[200];
+
+	if (result <= 0) {
+		fprintf(ex.log, "    (%s)\n", result ? "this implementation lacks it" : "skipped: nowhere legal");
 		return;
 	}
+	prog_print_rec(ex.p, r, asked, sizeof(asked));
+	prog_print_rec(ex.p, eff, done, sizeof(done));
+	if (strcmp(asked, done) != 0)
+		fprintf(ex.log, "    (done as: %s)\n", done);
+}
+
+void replay_blocks(void)
+{
 	for (unsigned b = 0; b < PROG_BLOCKS; b++)
 		draw_block(b);
 }

@@ -182,7 +182,7 @@ static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 	if (op->ret != REF_RET_LOCKLESS && !ex.stop)
 		seam_audit(op);
 	if (ex.log)
-		replay_op(NULL, NULL);
+		replay_blocks();
 }
 
 void seam_done(struct ref_op *op)

@@ -30,7 +30,7 @@ static bool is_live(const struct ref_mm *mm, unsigned page)
 
 static bool is_used(const struct ref_mm *mm, unsigned page)
 {
-	return ref_now(mm, page)->val.kind != REF_NONE;
+	return ref_used(mm, page);
 }
 
 static bool is_used_live(const struct ref_mm *mm, unsigned page)
@@ -44,10 +44,10 @@ static bool not_teardown(const struct ref_mm *mm, unsigned page)
 }
 
 /* The nearest page at or after op->page (then from the start) that passes. */
-static bool seek(const struct ref_mm *mm, struct ref_op *op, page_test test)
+static inline bool seek(const struct ref_mm *mm, struct ref_op *op, page_test test)
 {
 	for (unsigned i = 0; i < mm->npages; i++) {
-		unsigned p = (op->page + i) % mm->npages;
+		unsigned p = (op->page + i) & (mm->npages - 1);
 
 		if (test(mm, p)) {
 			op->page = p;
@@ -62,10 +62,10 @@ static unsigned table_end(const struct ref_mm *mm, unsigned page)
 {
 	unsigned span = 2 * mm->cont;
 
-	return (page / span + 1) * span;
+	return (page | (span - 1)) + 1;
 }
 
-static void clip_run(const struct ref_mm *mm, struct ref_op *op, page_test test)
+static inline void clip_run(const struct ref_mm *mm, struct ref_op *op, page_test test)
 {
 	unsigned end = table_end(mm, op->page), n = 1;
 
@@ -90,7 +90,7 @@ static void clip_batch(const struct ref_mm *mm, struct ref_op *op)
 	}
 }
 
-static bool clip_one(const struct ref_mm *mm, struct ref_op *op, page_test test)
+static inline bool clip_one(const struct ref_mm *mm, struct ref_op *op, page_test test)
 {
 	op->nr = 1;
 	return seek(mm, op, test);
@@ -118,7 +118,7 @@ void ref_set_ptes(struct ref_mm *mm, struct ref_op *op)
 
 	op->changes = true;
 	for (unsigned i = 0; i < op->nr; i++, v.pfn++)
-		ref_target(mm, op, op->page + i, v, false);
+		ref_target(mm, op, op->page + i, &v, false);
 }
 
 /* A swap entry or marker over a slot that maps nothing; also over entries already cleared by a teardown. */
@@ -130,7 +130,7 @@ bool ref_clip_set_marker(const struct ref_mm *mm, struct ref_op *op)
 void ref_set_marker(struct ref_mm *mm, struct ref_op *op)
 {
 	op->changes = true;
-	ref_target(mm, op, op->page, op->val, false);
+	ref_target(mm, op, op->page, &op->val, false);
 }
 
 /* ptep_get: the entry exactly, A/D between must and may. Legal for what a teardown has left. */
@@ -170,7 +170,7 @@ static void remove_range(struct ref_mm *mm, struct ref_op *op)
 
 	op->changes = op->removes = true;
 	for (unsigned i = 0; i < op->nr; i++)
-		ref_target(mm, op, op->page + i, none, false);
+		ref_target(mm, op, op->page + i, &none, false);
 }
 
 /* ptep_get_and_clear: atomically none; returns A/D up to that instant; collects for this page alone. The
@@ -203,7 +203,7 @@ bool ref_clip_ptep_get_and_clear_full(const struct ref_mm *mm, struct ref_op *op
 void ref_ptep_get_and_clear_full(struct ref_mm *mm, struct ref_op *op)
 {
 	if (op->full)
-		mm->block[op->page / mm->cont].teardown = true;
+		mm->block[ref_block_of(mm, op->page)].teardown = true;
 	ref_ptep_get_and_clear(mm, op);
 }
 
@@ -262,7 +262,7 @@ void ref_wrprotect_ptes(struct ref_mm *mm, struct ref_op *op)
 		struct ref_val v = ref_now(mm, op->page + i)->val;
 
 		v.write = false;
-		ref_target(mm, op, op->page + i, v, true);
+		ref_target(mm, op, op->page + i, &v, true);
 	}
 }
 
@@ -282,7 +282,7 @@ void ref_ptep_set_access_flags(struct ref_mm *mm, struct ref_op *op)
 
 	v.write |= op->write;
 	op->changes = true;
-	ref_target(mm, op, op->page, v, true);
+	ref_target(mm, op, op->page, &v, true);
 }
 
 /* test_and_clear_young: says whether young, and clears it; widenable to the block (same folio), for which it

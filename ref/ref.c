@@ -13,7 +13,7 @@
 
 #define REF_MAX_FOLIOS 32
 
-static const struct ref_version never_mapped = {
+const struct ref_version ref_never_mapped = {
 	.gone_from = REF_NEVER,
 	.gone = REF_NEVER,
 	.dead = REF_NEVER,
@@ -27,6 +27,7 @@ void ref_note(struct ref_mm *mm, enum ref_legal l)
 void ref_reset(struct ref_mm *mm, unsigned cont)
 {
 	mm->cont = cont;
+	mm->cont_bits = (unsigned)__builtin_ctz(cont);
 	mm->npages = REF_BLOCKS * cont;
 	mm->now = 0;
 	mm->section = 0;
@@ -34,6 +35,9 @@ void ref_reset(struct ref_mm *mm, unsigned cont)
 	mm->events = false;
 	mm->open = NULL;
 	memset(mm->block, 0, sizeof(mm->block));
+	memset(mm->present, 0, sizeof(mm->present));
+	memset(mm->used, 0, sizeof(mm->used));
+	memset(mm->changed, 0, sizeof(mm->changed));
 	if (++mm->gen == 0) {
 		memset(mm->page, 0, sizeof(mm->page));
 		mm->gen = 1;
@@ -45,38 +49,21 @@ static struct ref_page *page_of(struct ref_mm *mm, unsigned page)
 	struct ref_page *pg = &mm->page[page];
 
 	if (pg->gen != mm->gen) {
-		pg->gen = mm->gen;
-		pg->head = 0;
-		pg->n = 1;
-		pg->lost = false;
-		pg->ring[0] = never_mapped;
+		*pg = (struct ref_page){.gen = mm->gen, .n = 1};
+		mm->ring[page][0] = ref_never_mapped;
 	}
 	return pg;
 }
 
 static struct ref_version *head_of(struct ref_mm *mm, unsigned page)
 {
-	struct ref_page *pg = page_of(mm, page);
-
-	return &pg->ring[pg->head];
+	return &mm->ring[page][page_of(mm, page)->head];
 }
 
 /* The i-th version back from the head; i < n. */
-static struct ref_version *version_back(struct ref_page *pg, unsigned i)
+static struct ref_version *version_back(struct ref_mm *mm, unsigned page, unsigned i)
 {
-	return &pg->ring[(pg->head + REF_RING - i) % REF_RING];
-}
-
-const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page)
-{
-	const struct ref_page *pg = &mm->page[page];
-
-	return pg->gen == mm->gen ? &pg->ring[pg->head] : &never_mapped;
-}
-
-bool ref_present(const struct ref_mm *mm, unsigned page)
-{
-	return ref_now(mm, page)->val.kind == REF_PRESENT;
+	return &mm->ring[page][(mm->page[page].head + REF_RING - i) % REF_RING];
 }
 
 bool ref_lingers(const struct ref_mm *mm, unsigned page)
@@ -86,7 +73,7 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page)
 	if (pg->gen != mm->gen)
 		return false;
 	for (unsigned i = 1; i < pg->n; i++) {
-		const struct ref_version *v = &pg->ring[(pg->head + REF_RING - i) % REF_RING];
+		const struct ref_version *v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
 
 		if (v->val.kind == REF_PRESENT && v->dead == REF_NEVER)
 			return true;
@@ -94,16 +81,11 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page)
 	return pg->lost;
 }
 
-bool ref_block_empty(const struct ref_mm *mm, unsigned block)
+static void set_put(uint64_t *set, unsigned page, bool in)
 {
-	return !mm->block[block].used;
-}
+	uint64_t bit = 1ull << (page % 64);
 
-bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
-{
-	const struct ref_block *b = &mm->block[page / mm->cont];
-
-	return b->teardown && b->present;
+	set[page / 64] = in ? set[page / 64] | bit : set[page / 64] & ~bit;
 }
 
 static bool same_val(const struct ref_val *a, const struct ref_val *b)
@@ -117,12 +99,13 @@ static bool same_val(const struct ref_val *a, const struct ref_val *b)
 	return a->kind == REF_PAYLOAD || (a->write == b->write && a->exec == b->exec && a->special == b->special);
 }
 
-static void push_version(struct ref_mm *mm, unsigned page, const struct ref_version *nv)
+/* Makes room for a new version at the head. */
+static struct ref_version *push_version(struct ref_mm *mm, unsigned page)
 {
 	struct ref_page *pg = page_of(mm, page);
 
 	if (pg->n == REF_RING) {
-		const struct ref_version *oldest = version_back(pg, REF_RING - 1);
+		const struct ref_version *oldest = version_back(mm, page, REF_RING - 1);
 
 		if (oldest->val.kind == REF_PRESENT && oldest->dead == REF_NEVER) {
 			pg->lost = true;
@@ -132,7 +115,7 @@ static void push_version(struct ref_mm *mm, unsigned page, const struct ref_vers
 		pg->n++;
 	}
 	pg->head = (pg->head + 1) % REF_RING;
-	pg->ring[pg->head] = *nv;
+	return &mm->ring[page][pg->head];
 }
 
 static void ad_set(struct ref_ad *ad)
@@ -140,64 +123,67 @@ static void ad_set(struct ref_ad *ad)
 	ad->must = ad->may = true;
 }
 
-static void count_block(struct ref_block *b, enum ref_kind from, enum ref_kind to)
+static void count_block(struct ref_mm *mm, unsigned page, unsigned from, unsigned to)
 {
+	struct ref_block *b = &mm->block[ref_block_of(mm, page)];
+
 	if (!b->present && to == REF_PRESENT)
 		b->teardown = b->any_ad = false;
 	b->present += (to == REF_PRESENT) - (from == REF_PRESENT);
 	b->used += (to != REF_NONE) - (from != REF_NONE);
+	set_put(mm->present, page, to == REF_PRESENT);
+	set_put(mm->used, page, to != REF_NONE);
 }
 
-void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_val val, bool keep_ad)
+void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struct ref_val *val, bool keep_ad)
 {
-	struct ref_version *old = head_of(mm, page), nv = never_mapped;
+	struct ref_version *old = head_of(mm, page), *v = old;
 
-	nv.val = val;
-	nv.born = op->begin;
-	nv.by = op->id;
-	if (keep_ad) {
-		nv.young = old->young;
-		nv.dirty = old->dirty;
+	set_put(mm->changed, page, true);
+	if (old->val.kind != val->kind)
+		count_block(mm, page, old->val.kind, val->kind);
+	if (!keep_ad || !same_val(&old->val, val)) {
+		old->gone_from = op->begin;
+		old->gone_by = op->id;
+		v = push_version(mm, page);
+		*v = ref_never_mapped;
+		v->val = *val;
+		v->born = op->begin;
+		v->by = op->id;
+		if (keep_ad) {
+			v->young = old->young;
+			v->dirty = old->dirty;
+		}
 	}
-	count_block(&mm->block[page / mm->cont], old->val.kind, val.kind);
-	if (val.kind == REF_PRESENT) {
-		mm->block[page / mm->cont].any_ad |= op->young || op->dirty;
+	if (val->kind == REF_PRESENT) {
+		mm->block[ref_block_of(mm, page)].any_ad |= op->young || op->dirty;
 		if (op->young)
-			ad_set(&nv.young);
+			ad_set(&v->young);
 		if (op->dirty)
-			ad_set(&nv.dirty);
+			ad_set(&v->dirty);
 	}
-	if (keep_ad && same_val(&old->val, &val)) {
-		old->young = nv.young;
-		old->dirty = nv.dirty;
-		return;
-	}
-	old->gone_from = op->begin;
-	old->gone_by = op->id;
-	push_version(mm, page, &nv);
 }
 
 /* A/D of one page may move to every present page of the same folio in its block (fold, unfold, hardware's
  * choice of the entry to update). */
 static void spread_block(struct ref_mm *mm, unsigned block)
 {
-	bool young[REF_MAX_FOLIOS] = {false}, dirty[REF_MAX_FOLIOS] = {false};
-	unsigned lo = block * mm->cont;
+	unsigned lo = block * mm->cont, end = lo + mm->cont;
+	uint32_t young = 0, dirty = 0; /* sets of folios */
 
-	for (unsigned p = lo; p < lo + mm->cont; p++) {
-		const struct ref_version *v = ref_now(mm, p);
+	for (unsigned p = lo; (p = ref_next(mm->present, p, end)) < end; p++) {
+		const struct ref_version *v = head_of(mm, p);
 
-		young[v->val.folio % REF_MAX_FOLIOS] |= v->young.may;
-		dirty[v->val.folio % REF_MAX_FOLIOS] |= v->dirty.may;
+		young |= (uint32_t)v->young.may << v->val.folio % REF_MAX_FOLIOS;
+		dirty |= (uint32_t)v->dirty.may << v->val.folio % REF_MAX_FOLIOS;
 	}
-	for (unsigned p = lo; p < lo + mm->cont; p++) {
-		struct ref_version *v;
+	if (!(young | dirty))
+		return;
+	for (unsigned p = lo; (p = ref_next(mm->present, p, end)) < end; p++) {
+		struct ref_version *v = head_of(mm, p);
 
-		if (!ref_present(mm, p))
-			continue;
-		v = head_of(mm, p);
-		v->young.may |= young[v->val.folio % REF_MAX_FOLIOS];
-		v->dirty.may |= dirty[v->val.folio % REF_MAX_FOLIOS];
+		v->young.may |= young >> v->val.folio % REF_MAX_FOLIOS & 1;
+		v->dirty.may |= dirty >> v->val.folio % REF_MAX_FOLIOS & 1;
 	}
 }
 
@@ -217,8 +203,8 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 	const struct ref_version *v = ref_now(mm, op->page);
 
 	op->begin = ++mm->now;
-	op->lo = op->page / mm->cont * mm->cont;
-	op->hi = (op->page + op->nr + mm->cont - 1) / mm->cont * mm->cont;
+	op->lo = op->page & ~(mm->cont - 1);
+	op->hi = (op->page + op->nr + mm->cont - 1) & ~(mm->cont - 1);
 	op->horizon = mm->held_since ? mm->held_since : op->begin;
 	op->must_young = v->young.must;
 	op->must_dirty = v->dirty.must;
@@ -228,7 +214,7 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 		mm->section++;
 	}
 	if (op->changes && !op->removes)
-		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
+		for (unsigned b = ref_block_of(mm, op->lo); b < ref_block_of(mm, op->hi); b++)
 			if (mm->block[b].any_ad)
 				spread_block(mm, b);
 }
@@ -275,9 +261,7 @@ static struct ref_verdict check_ad(const struct bounds *b, const struct ref_obs 
 /* The version a return value speaks about: what was there before a removal, what is there otherwise. */
 static const struct ref_version *subject(struct ref_mm *mm, const struct ref_op *op, unsigned page)
 {
-	struct ref_page *pg = page_of(mm, page);
-
-	return version_back(pg, op->removes && pg->n > 1 ? 1 : 0);
+	return version_back(mm, page, op->removes && page_of(mm, page)->n > 1 ? 1 : 0);
 }
 
 /* Hardware events inside a removal must have come before its last access; inside anything else they may count
@@ -324,10 +308,10 @@ static struct ref_verdict end_young(struct ref_mm *mm, const struct ref_op *op, 
 
 	if (v->young.must && !ret->young)
 		return verdict("ad", "young-lost", op->id, op->page);
-	for (unsigned p = op->lo; p < op->hi; p++) {
+	for (unsigned p = op->lo; (p = ref_next(mm->present, p, op->hi)) < op->hi; p++) {
 		const struct ref_version *q = ref_now(mm, p);
 
-		may |= q->val.kind == REF_PRESENT && q->val.folio == folio && (q->young.may || q->young.ev);
+		may |= q->val.folio == folio && (q->young.may || q->young.ev);
 	}
 	if (ret->young && !may)
 		return verdict("ad", "young-invented", op->id, op->page);
@@ -335,7 +319,7 @@ static struct ref_verdict end_young(struct ref_mm *mm, const struct ref_op *op, 
 }
 
 /* A/D of a version may be reported by a reader whose window began at `from`. */
-static bool may_since(const struct ref_ad *ad, uint64_t from)
+static bool may_since(const struct ref_ad *ad, uint32_t from)
 {
 	return ad->may || ad->ev || ad->may_until >= from;
 }
@@ -344,7 +328,7 @@ static bool writer_inside(const struct ref_mm *mm, const struct ref_op *op)
 {
 	const struct ref_op *w = mm->open;
 
-	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[op->page / mm->cont].written >= op->horizon;
+	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[ref_block_of(mm, op->page)].written >= op->horizon;
 }
 
 static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret)
@@ -355,7 +339,7 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 
 	op->raced = raced;
 	for (unsigned i = 0; i < pg->n; i++) {
-		const struct ref_version *v = version_back(pg, i);
+		const struct ref_version *v = version_back(mm, op->page, i);
 
 		if (v->gone < op->horizon)
 			continue;
@@ -370,7 +354,7 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 		ref_note(mm, REF_L_TRANSIENT_NONE);
 		return explained;
 	}
-	if (!match && pg->n == REF_RING && version_back(pg, REF_RING - 1)->born > op->horizon) {
+	if (!match && pg->n == REF_RING && version_back(mm, op->page, REF_RING - 1)->born > op->horizon) {
 		ref_note(mm, REF_L_RING);
 		return explained;
 	}
@@ -414,13 +398,11 @@ static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 	if (!mm->events && !op->collects_young && !op->collects_dirty)
 		return;
 	mm->events = false;
-	for (unsigned p = op->lo; p < op->hi; p++) {
+	for (unsigned p = op->lo; (p = ref_next(mm->present, p, op->hi)) < op->hi; p++) {
 		bool in = p >= op->page && p < op->page + op->nr;
-		struct ref_version *v;
+		struct ref_version *v = head_of(mm, p);
 
-		if (!ref_present(mm, p))
-			continue;
-		v = head_of(mm, p);
+		set_put(mm->changed, p, true);
 		if (op->collects_young && (in || v->val.folio == folio))
 			collect_one(mm, &v->young, in);
 		if (op->collects_dirty && (in || v->val.folio == folio))
@@ -433,24 +415,26 @@ static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 static void stamp_gone(struct ref_mm *mm, const struct ref_op *op)
 {
 	for (unsigned p = op->page; p < op->page + op->nr; p++) {
-		struct ref_page *pg = page_of(mm, p);
+		struct ref_version *old = version_back(mm, p, 1);
 
-		if (pg->n > 1 && version_back(pg, 1)->gone == REF_NEVER)
-			version_back(pg, 1)->gone = mm->now;
+		if (page_of(mm, p)->n > 1 && old->gone == REF_NEVER)
+			old->gone = mm->now;
 	}
 }
 
 static void stamp_dead(struct ref_mm *mm, const struct ref_op *op)
 {
 	for (unsigned p = op->flush_lo; p < op->flush_hi; p++) {
-		struct ref_page *pg = page_of(mm, p);
+		struct ref_page *pg = &mm->page[p];
 
 		if (ref_in_teardown(mm, p)) {
 			ref_note(mm, REF_L_TEARDOWN_FLUSH);
 			continue;
 		}
+		if (pg->gen != mm->gen)
+			continue;
 		for (unsigned i = 1; i < pg->n; i++) {
-			struct ref_version *v = version_back(pg, i);
+			struct ref_version *v = version_back(mm, p, i);
 
 			/* Replaced before this flush began, or by this very operation. */
 			if (v->dead == REF_NEVER && (v->gone < op->begin || v->gone_from == op->begin)) {
@@ -477,7 +461,7 @@ struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct re
 		stamp_gone(mm, op);
 	settle_events(mm, op);
 	if (op->changes || op->collects_young || op->collects_dirty)
-		for (unsigned b = op->lo / mm->cont; b < op->hi / mm->cont; b++)
+		for (unsigned b = ref_block_of(mm, op->lo); b < ref_block_of(mm, op->hi); b++)
 			mm->block[b].written = mm->now;
 	if (op->flush_hi > op->flush_lo)
 		stamp_dead(mm, op);
@@ -491,6 +475,7 @@ struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struc
 	const char *diff = val_diff(&v->val, &o->val);
 	struct bounds b;
 
+	set_put(mm->changed, page, false);
 	if (diff)
 		return verdict("state", diff, op, page);
 	if (v->val.kind != REF_PRESENT)
@@ -502,10 +487,10 @@ struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struc
 static struct ref_verdict judge_ok(struct ref_mm *mm, struct ref_page *pg, unsigned page, bool write, uint64_t pfn,
 				   bool cached)
 {
-	const struct ref_version *dead = NULL, *weak = NULL, *head = version_back(pg, 0);
+	const struct ref_version *dead = NULL, *weak = NULL, *head = version_back(mm, page, 0);
 
 	for (unsigned i = 0; i < pg->n; i++) {
-		const struct ref_version *v = version_back(pg, i);
+		const struct ref_version *v = version_back(mm, page, i);
 
 		if (v->val.kind != REF_PRESENT || v->val.pfn != pfn)
 			continue;
@@ -532,7 +517,7 @@ static struct ref_verdict judge_ok(struct ref_mm *mm, struct ref_page *pg, unsig
 struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached)
 {
 	struct ref_page *pg = page_of(mm, page);
-	const struct ref_version *head = version_back(pg, 0);
+	const struct ref_version *head = version_back(mm, page, 0);
 
 	mm->now++;
 	if (ok)
@@ -545,13 +530,12 @@ struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool
 /* The version that a hardware record now belongs to: the present one, or the one being removed. */
 static struct ref_version *recordable(struct ref_mm *mm, unsigned page)
 {
-	struct ref_page *pg = page_of(mm, page);
-	struct ref_version *v = version_back(pg, 0);
+	struct ref_version *v;
 
-	if (v->val.kind == REF_PRESENT)
-		return v;
-	if (pg->n > 1) {
-		v = version_back(pg, 1);
+	if (ref_present(mm, page))
+		return head_of(mm, page);
+	if (mm->page[page].gen == mm->gen && mm->page[page].n > 1) {
+		v = version_back(mm, page, 1);
 		if (v->gone == REF_NEVER && v->val.kind == REF_PRESENT)
 			return v;
 	}
@@ -586,18 +570,19 @@ static void record_one(struct ref_mm *mm, struct ref_ad *ad, bool open, bool mus
 static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool must)
 {
 	const struct ref_version *self = recordable(mm, page);
-	unsigned lo = page / mm->cont * mm->cont;
+	unsigned lo = page & ~(mm->cont - 1);
 	bool open = inside_open(mm, page);
 
 	if (!self)
 		return;
-	mm->block[page / mm->cont].any_ad = true;
+	mm->block[ref_block_of(mm, page)].any_ad = true;
 	mm->events |= open;
 	for (unsigned p = lo; p < lo + mm->cont; p++) {
 		struct ref_version *v = recordable(mm, p);
 
 		if (!v || v->val.folio != self->val.folio)
 			continue;
+		set_put(mm->changed, p, true);
 		if (young)
 			record_one(mm, &v->young, open, must && p == page);
 		if (dirty)

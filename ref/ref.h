@@ -18,7 +18,8 @@
 #define REF_MAX_PAGES 512 /* pages of the window: 4 blocks of at most 128 */
 #define REF_BLOCKS    4
 #define REF_RING      4 /* versions remembered a page */
-#define REF_NEVER     UINT64_MAX
+#define REF_NEVER     UINT32_MAX
+#define REF_WORDS     (REF_MAX_PAGES / 64) /* of a set with a bit a page */
 
 enum ref_kind {
 	REF_NONE,    /* nothing there */
@@ -27,10 +28,10 @@ enum ref_kind {
 };
 
 struct ref_val {
-	enum ref_kind kind;
-	bool write, exec, special;
 	uint64_t pfn;	/* REF_PRESENT: page frame; REF_PAYLOAD: the payload */
 	uint16_t folio; /* REF_PRESENT: which folio the page belongs to */
+	uint8_t kind;	/* enum ref_kind */
+	bool write, exec, special;
 };
 
 /* Knowledge about one of access/dirty of one version. */
@@ -38,30 +39,30 @@ struct ref_ad {
 	bool must;	    /* recorded, and nobody has collected it: an answer "no" loses it */
 	bool may;	    /* could have been recorded, or spread here from the same folio */
 	bool ev, ev_must;   /* the same, from hardware events inside the operation now open */
-	uint64_t loose;	    /* collected in that section: until the next one records may still vanish */
-	uint64_t may_until; /* last time `may` held (lockless readers look back) */
+	uint32_t loose;	    /* collected in that section: until the next one records may still vanish */
+	uint32_t may_until; /* last time `may` held (lockless readers look back) */
 };
 
+/* One cache line: an execution looks at many. */
 struct ref_version {
 	struct ref_val val;
-	uint64_t born;		  /* begin of the operation that installed it */
-	uint64_t gone_from;	  /* begin of the operation that replaced it, or REF_NEVER */
-	uint64_t gone;		  /* its end: no longer in the table */
-	uint64_t dead;		  /* end of the flush that was promised: nobody may use it after, or REF_NEVER */
+	struct ref_ad young, dirty;
+	uint32_t born;		  /* begin of the operation that installed it */
+	uint32_t gone_from;	  /* begin of the operation that replaced it, or REF_NEVER */
+	uint32_t gone;		  /* its end: no longer in the table */
+	uint32_t dead;		  /* end of the flush that was promised: nobody may use it after, or REF_NEVER */
 	uint8_t by;		  /* operation that installed it */
 	uint8_t gone_by, dead_by; /* operations that replaced it and whose flush ended it */
-	struct ref_ad young, dirty;
 };
 
 struct ref_page {
 	uint32_t gen; /* state is valid for this execution only if it equals ref_mm.gen */
 	uint8_t head, n;
 	bool lost; /* a version that nobody had flushed fell out of the ring: legal widening */
-	struct ref_version ring[REF_RING];
 };
 
 struct ref_block {
-	uint64_t written; /* end of the last operation that changed a page of the block */
+	uint32_t written; /* end of the last operation that changed a page of the block */
 	unsigned present; /* pages that map something */
 	unsigned used;	  /* pages that hold anything */
 	bool any_ad;	  /* some page has, or had since the block was last empty, A/D that may spread */
@@ -92,8 +93,8 @@ struct ref_op {
 	bool removes;		     /* collects by removal: nothing can be recorded afterwards */
 	unsigned flush_lo, flush_hi; /* pages for which the operation itself promises a completed flush */
 	/* filled by the mechanism */
-	uint64_t begin;
-	uint64_t horizon; /* lockless: begin of the window (a section then open has published nothing yet) */
+	uint32_t begin;
+	uint32_t horizon; /* lockless: begin of the window (a section then open has published nothing yet) */
 	unsigned lo, hi;  /* blocks of the range, in pages */
 	bool raced;	  /* lockless: a writer touched the block meanwhile */
 	bool must_young, must_dirty;
@@ -129,26 +130,83 @@ enum ref_legal {
 
 struct ref_mm {
 	unsigned npages, cont; /* pages of the window; pages of a contiguous block */
+	unsigned cont_bits;    /* log2 of the latter */
 	uint32_t gen;
-	uint64_t now;	     /* advances with every call */
-	uint64_t section;    /* number of operations begun under the lock */
-	uint64_t held_since; /* when the page-table lock was taken, 0: free */
+	uint32_t now;	     /* advances with every call */
+	uint32_t section;    /* number of operations begun under the lock */
+	uint32_t held_since; /* when the page-table lock was taken, 0: free */
 	bool events;	     /* hardware recorded something inside the open operation */
 	struct ref_op *open; /* the writer inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
+	/* Sets of pages: those that map something; that hold anything; whose entry has more to answer for than at
+	 * the last ref_check_entry(), so that who compares entries need not look at the others again. */
+	uint64_t present[REF_WORDS], used[REF_WORDS], changed[REF_WORDS];
 	struct ref_page page[REF_MAX_PAGES];
+	_Alignas(64) struct ref_version ring[REF_MAX_PAGES][REF_RING];
 };
 
 void ref_reset(struct ref_mm *mm, unsigned cont);
 
+extern const struct ref_version ref_never_mapped;
+
 /* The version now in force (the target, while an operation that changes the page is open). */
-const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page);
-bool ref_present(const struct ref_mm *mm, unsigned page);
+static inline const struct ref_version *ref_now(const struct ref_mm *mm, unsigned page)
+{
+	const struct ref_page *pg = &mm->page[page];
+
+	return pg->gen == mm->gen ? &mm->ring[page][pg->head] : &ref_never_mapped;
+}
+
+static inline bool ref_in_set(const uint64_t *set, unsigned page)
+{
+	return set[page / 64] >> (page % 64) & 1;
+}
+
+static inline bool ref_present(const struct ref_mm *mm, unsigned page)
+{
+	return ref_in_set(mm->present, page);
+}
+
+static inline bool ref_used(const struct ref_mm *mm, unsigned page)
+{
+	return ref_in_set(mm->used, page);
+}
+
+static inline unsigned ref_block_of(const struct ref_mm *mm, unsigned page)
+{
+	return page >> mm->cont_bits;
+}
+
+/* The first page of the set in [page, end), or end. */
+static inline unsigned ref_next(const uint64_t *set, unsigned page, unsigned end)
+{
+	while (page < end) {
+		uint64_t rest = set[page / 64] >> (page % 64);
+
+		if (rest) {
+			page += (unsigned)__builtin_ctzll(rest);
+			return page < end ? page : end;
+		}
+		page = (page | 63) + 1;
+	}
+	return end;
+}
+
 /* Can anybody still use an older translation of the page? The caller must flush before it maps anew. */
 bool ref_lingers(const struct ref_mm *mm, unsigned page);
-bool ref_block_empty(const struct ref_mm *mm, unsigned block);
-bool ref_in_teardown(const struct ref_mm *mm, unsigned page);
+
+static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
+{
+	return !mm->block[block].used;
+}
+
+static inline bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
+{
+	const struct ref_block *b = &mm->block[ref_block_of(mm, page)];
+
+	return b->teardown && b->present;
+}
 
 typedef void (*ref_contract)(struct ref_mm *mm, struct ref_op *op);
 typedef bool (*ref_clip)(const struct ref_mm *mm, struct ref_op *op);
@@ -190,7 +248,7 @@ REF_OPS(X)
 #undef X
 
 /* For the contracts: the version of `page` becomes `val` when this operation ends. */
-void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, struct ref_val val, bool keep_ad);
+void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struct ref_val *val, bool keep_ad);
 void ref_note(struct ref_mm *mm, enum ref_legal l);
 
 #endif
