@@ -161,8 +161,12 @@ static void fire(struct opctx *c, unsigned i)
 			fprintf(ex.log, "    -- cpu%u goes on\n", (unsigned)(ex.cur - ex.task));
 		return;
 	}
+	if (!c->inside) { /* it had no such step: that is what "end" means */
+		ex.eff[c->ev_lo + i].anchor = HW_C_OTHER;
+		ex.eff[c->ev_lo + i].nr = 1;
+	}
 	hw.pick_salt = e->salt;
-	run_event(e);
+	run_event(e, &ex.eff[c->ev_lo + i]);
 	hw.pick_salt = c->r->salt;
 }
 
@@ -565,6 +569,6 @@ void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 void exec_effective(struct prog *p)
 {
 	for (unsigned i = 0; i < p->n; i++)
-		if (!p->r[i].is_event && i < ex.p->n)
+		if (i < ex.p->n)
 			p->r[i] = ex.eff[i];
 }

@@ -116,7 +116,7 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page);
 /* --- run.c: ops. Returns whether the op took effect; -1: the implementation lacks it. */
 typedef int (*run_fn)(const struct rec *r, struct rec *eff);
 extern const run_fn run_fns[OP_NKINDS];
-int run_event(const struct rec *r);
+void run_event(const struct rec *r, struct rec *eff);
 
 /* --- exec.c for run.c */
 void task_wait(void); /* lets the lock's owner go on, then returns */

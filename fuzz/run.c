@@ -181,7 +181,7 @@ static uint64_t walk_lockless(unsigned page)
 
 static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
 {
-	struct ref_op op = { .nr = 1 };
+	struct ref_op op = {.nr = 1};
 	uint64_t v;
 
 	NEED(ptep_get_lockless);
@@ -510,14 +510,11 @@ static int agent_of(const struct rec *r)
 	return -1;
 }
 
-static void run_access(const struct rec *r, bool write)
+static void run_access(const struct rec *r, int agent, bool write)
 {
 	struct hw_access a = {.write = write};
 	uint8_t xlate = hw.cfg.xlate, pick = hw.cfg.pick;
-	int agent = agent_of(r);
 
-	if (agent < 0)
-		return;
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
 	if (r->a >> 2 & 3)
@@ -528,30 +525,31 @@ static void run_access(const struct rec *r, bool write)
 	hw.cfg.pick = pick;
 }
 
-int run_event(const struct rec *r)
+void run_event(const struct rec *r, struct rec *eff)
 {
 	int agent = agent_of(r);
 
+	if (r->kind == EV_drain) {
+		hw_do_drain(r->cpu % ex.p->h.ncpu, r->a & 7);
+		return;
+	}
+	if (agent < 0)
+		return;
+	eff->cpu = (uint8_t)agent;
 	switch (r->kind) {
 	case EV_read:
-		run_access(r, false);
-		break;
 	case EV_write:
-		run_access(r, true);
+		run_access(r, agent, r->kind == EV_write);
 		break;
 	case EV_age:
-		if (agent >= 0 && hw_do_spurious_af((unsigned)agent, ex_addr(page_of_rec(r))))
+		if (hw_do_spurious_af((unsigned)agent, ex_addr(page_of_rec(r))))
 			ref_speculated(&ex.mm, page_of_rec(r));
 		break;
-	case EV_drain:
-		hw_do_drain(r->cpu % ex.p->h.ncpu, r->a & 7);
-		break;
 	case EV_sync:
-		if (agent >= 0 && agent != HW_SMMU)
+		if (agent != HW_SMMU)
 			hw_do_context_sync((unsigned)agent);
 		break;
 	default:
 		break;
 	}
-	return 1;
 }
