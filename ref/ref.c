@@ -261,7 +261,9 @@ static struct ref_verdict check_ad(const struct bounds *b, const struct ref_obs 
 /* The version a return value speaks about: what was there before a removal, what is there otherwise. */
 static const struct ref_version *subject(struct ref_mm *mm, const struct ref_op *op, unsigned page)
 {
-	return version_back(mm, page, op->removes && page_of(mm, page)->n > 1 ? 1 : 0);
+	const struct ref_page *pg = page_of(mm, page);
+
+	return version_back(mm, page, op->removes && pg->n > 1 ? 1 : 0);
 }
 
 /* Hardware events inside a removal must have come before its last access; inside anything else they may count
