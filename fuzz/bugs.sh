@@ -88,7 +88,7 @@ hunt() { # NAME
 	dropped=$(clean_seeds "$1" "$d")
 	if [ -n "$runs" ]; then limit=-runs=$runs; else limit=-max_total_time=$seconds; fi
 	PTDIFF_BUG=$1 PTDIFF_SPOOL=$d/spool PTDIFF_STATS=$d/stats build/fuzz-bugs "$d/corpus" "$d/seeds" "$limit" \
-		${seed:+-seed=$seed} -max_len=528 -len_control=0 -timeout=20 -artifact_prefix="$d/" >"$d/log" 2>&1
+		${seed:+-seed=$seed} -max_len=528 -len_control=0 -use_counters=0 -timeout=20 -artifact_prefix="$d/" >"$d/log" 2>&1
 	local status=$?
 	took=$(awk '{ printf "%.1f", $6 }' "$d/stats" 2>/dev/null)
 	if [ $status -ne 77 ]; then

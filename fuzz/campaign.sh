@@ -25,7 +25,7 @@ Usage: ./build.sh fuzz [--impl NAME] [--san] [--seconds N] [--engine libfuzzer|a
 
 IMPL, SAN=1, FUZZ_SECONDS and ENGINE in the environment do the same. Ctrl-C keeps everything; the same command
 goes on. The last line is `N findings, in DIR`. Exit status: 0 no finding, 77 findings, 130 interrupted, 64 usage,
-74 the campaign folder cannot be written.
+1 an engine does not run, 74 the campaign folder cannot be written.
 TXT
 }
 
@@ -90,11 +90,23 @@ seed_corpus() {
 		name=${f#corpus/}
 		name=seed-${name//\//-}
 		[ -s "$dir/seeds/${name%.pt}" ] && [ ! "$f" -nt "$dir/seeds/${name%.pt}" ] && continue
-		build/ptdiff asm "$f" -o "$dir/seeds/${name%.pt}" || return
+		build/ptdiff asm "$f" -o "$dir/seeds/${name%.pt}" || die 74 "$dir: cannot prepare the corpus"
 	done < <(find corpus -name '*.pt' | sort)
 	# AFL++ wants one seed at least: the empty program.
 	[ -n "$(ls "$dir/seeds")" ] || head -c 16 /dev/zero >"$dir/seeds/seed-empty"
-	cp -u "$dir"/seeds/* "$dir/corpus/"
+	local why
+	why=$(cp -u "$dir"/seeds/* "$dir/corpus/" 2>&1) || die 74 "$dir: cannot prepare the corpus: ${why##*: }"
+}
+
+# A corpus of thousands of files slows libFuzzer down: keep what is needed for the same features.
+distill() {
+	[ "$(find "$dir/corpus" -type f | wc -l)" -gt 1500 ] || return 0
+	rm -rf "$dir/corpus.new"
+	mkdir "$dir/corpus.new"
+	PTDIFF_LINUX_DIR=$cov_dir "$bin/fuzz-libfuzzer" -merge=1 -use_counters=0 "$dir/corpus.new" "$dir/seeds" \
+		"$dir/corpus" >"$dir/merge.log" 2>&1 9>&9 || return 0
+	[ -n "$(ls "$dir/corpus.new")" ] || return 0
+	mv "$dir/corpus" "$dir/corpus.old" && mv "$dir/corpus.new" "$dir/corpus" && rm -rf "$dir/corpus.old"
 }
 
 # ---- engines
@@ -108,7 +120,7 @@ start_libfuzzer() { # INDEX
 	mapfile -t extra < <(find "$dir/afl" -maxdepth 2 -name queue 2>/dev/null)
 	PTDIFF_STATS=$dir/libfuzzer-$1.stats PTDIFF_LINUX_DIR=$cov_dir "$bin/fuzz-libfuzzer" "$dir/corpus" "${extra[@]}" \
 		-max_total_time=$left -max_len=528 -len_control=0 -timeout=20 -rss_limit_mb=2048 -reload=1 \
-		-use_value_profile=0 -print_final_stats=1 -artifact_prefix="$dir/artifacts/" \
+		-use_counters=0 -print_final_stats=1 -artifact_prefix="$dir/artifacts/" \
 		>>"$dir/libfuzzer-$1.log" 2>&1 9>&9 &
 	pid_of[libfuzzer-$1]=$! started[libfuzzer-$1]=$SECONDS
 }
@@ -190,6 +202,15 @@ count_findings() {
 	find "$dir/findings" -mindepth 1 -maxdepth 1 -type d | wc -l
 }
 
+# A full disk stops nothing, but is said, once.
+probe() {
+	[ -z "$full" ] || return 0
+	rm -f "$dir/.probe"
+	! { echo x >"$dir/.probe"; } 2>/dev/null || return 0
+	full=1
+	echo "warning: $dir cannot be written (disk full?): the corpus stops growing, new findings are printed here"
+}
+
 # ---- figures
 
 # Sums the stats files of an engine: runs ops effective findings, and the largest feature count.
@@ -259,9 +280,10 @@ stop_engines() {
 	done
 }
 
-interrupted='' failed=''
+interrupted='' failed='' full=''
 trap 'interrupted=1' INT TERM
-seed_corpus || die 74 "$dir: cannot prepare the corpus"
+seed_corpus
+distill
 rm -f "$dir"/*.stats
 for e in "$dir"/*.log; do [ ! -f "$e" ] || mv -f "$e" "$e.old"; done
 echo "fuzzing $impl for $seconds s: $nlf libFuzzer, $nafl AFL++; corpus $(find "$dir/corpus" -type f | wc -l) programs; $dir"
@@ -274,6 +296,7 @@ while [ -z "$interrupted" ] && [ ${#pid_of[@]} -gt 0 ] && [ $SECONDS -lt $((end 
 	[ -z "$interrupted" ] || break
 	revive
 	file_findings
+	probe
 	if [ $SECONDS -ge $next ]; then
 		status_line
 		next=$((SECONDS + tick))
@@ -285,5 +308,6 @@ file_findings
 summary
 status=$?
 [ -z "$interrupted" ] || exit 130
+[ -z "$full" ] || exit 74
 [ -z "$failed" ] || [ $status -ne 0 ] || exit 1
 exit $status

@@ -6,7 +6,7 @@
 # Property: the seeds are the committed corpus; text needs no conversion, the target reads both forms.
 set -euo pipefail
 out=$1
-printf '[libfuzzer]\nmax_len = 528\nlen_control = 0\n' >"$out/ptdiff_fuzzer.options"
+printf '[libfuzzer]\nmax_len = 528\nlen_control = 0\nuse_counters = 0\n' >"$out/ptdiff_fuzzer.options"
 if command -v zip >/dev/null; then
 	rm -f "$out/ptdiff_fuzzer_seed_corpus.zip"
 	find corpus -name '*.pt' -print | sort | zip -q "$out/ptdiff_fuzzer_seed_corpus.zip" -@
