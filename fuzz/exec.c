@@ -15,6 +15,7 @@ struct exec ex;
 struct exec_stats exec_stats;
 static uint8_t feature_sink[EXEC_NFEATURES];
 uint8_t *exec_features = feature_sink;
+void (*exec_at_end)(void);
 
 /* --- findings */
 
@@ -555,6 +556,8 @@ void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 	reset(p, impl, out);
 	for (unsigned i = 0; i < p->n && !ex.stop;)
 		i = p->r[i].is_event ? i + 1 : run_record(i);
+	if (exec_at_end && !ex.stop)
+		exec_at_end();
 	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
 		task_finish(&ex.task[i]);
 	if (!ex.stop)

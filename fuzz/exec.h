@@ -43,6 +43,9 @@ void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out
 /* After exec_run: the program with effective (clipped) arguments written back. */
 void exec_effective(struct prog *p);
 
+/* Called after the last record has run, before parked tasks finish and the last checks (NULL: nobody looks). */
+extern void (*exec_at_end)(void);
+
 /* State features: index < EXEC_NFEATURES, set to 1 when seen (never incremented); engines read the array. */
 #define EXEC_NFEATURES 4096
 extern uint8_t *exec_features; /* points at a sink unless the engine provides its array */
