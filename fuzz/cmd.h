@@ -24,6 +24,7 @@ int cmd_stats(const struct cmd_args *a);
 int cmd_ops(const struct cmd_args *a);
 int cmd_impls(const struct cmd_args *a);
 int cmd_bugs(const struct cmd_args *a);
+int cmd_litmus(const struct cmd_args *a);
 
 /* One line "ptdiff: ..." on stderr; returns `status`. */
 __attribute__((format(printf, 2, 3))) int cmd_fail(int status, const char *fmt, ...);

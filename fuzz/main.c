@@ -56,6 +56,12 @@ static const struct cmd {
 	 "Runs every program under DIR. The exit status is 77 if one diverges."},
 	{"ops", "", 0, 0, 0, cmd_ops, "list operations and events", NULL},
 	{"impls", "", 0, 0, 0, cmd_impls, "list implementations", NULL},
+	{"litmus", "FILE|DIR...", 1, UINT_MAX, O_TRACE | O_QUIET, cmd_litmus,
+	 "explore litmus tests on the machine alone",
+	 "Every choice of the machine, without and with FEAT_ETS2, against the verdict in the file "
+	 "(docs/litmus.md). "
+	 "With --trace all outcomes are printed, those asked about with *. The exit status is 77 if a test "
+	 "disagrees."},
 	{"bugs", "", 0, 0, O_QUIET, cmd_bugs, "list planted bugs", NULL},
 };
 enum { NCMDS = sizeof(cmds) / sizeof(cmds[0]) };

@@ -127,10 +127,11 @@ void hw_store(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
 /* Atomics act on coherent memory, after the own stores that must come before. */
 static inline void order_atomic(uint32_t loc, enum hw_order o)
 {
-	if (likely(!hw_m.npend))
+	if (likely(!(hw_m.npend | hw_m.nlate)))
 		return;
 	order_before(o);
 	pend_drain_loc(hw.cpu, loc);
+	late_force(loc);
 }
 
 uint64_t hw_xchg(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
@@ -228,6 +229,8 @@ static void dsb(enum hw_domain d, enum hw_access_type t)
 		else
 			pend_mark_nsh(hw.cpu);
 	}
+	if (t == HW_BAR_FULL && ish && unlikely(hw_m.nlate))
+		late_force_cpu(hw.cpu);
 	hw_m.tick++;
 	for (unsigned i = 0; i <= ish; i++) {
 		c->dsb_all[i] = hw_m.tick;

@@ -22,6 +22,7 @@
 #define STALE_HASH   256
 #define STALE_UP     STALE_HASH /* the list of everything above level 3 */
 #define STALE_BUCKET (STALE_HASH + 1)
+#define LATE_MAX     8
 #define NIL	     0xffffu
 #define LOCK_MAX     64
 #define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
@@ -124,6 +125,13 @@ static inline bool stale_cont(const struct hw_stale *e)
 	return e->shape & 1;
 }
 
+/* An AF or dirty update that hardware has promised and not made yet. */
+struct hw_late {
+	uint64_t set, clear;
+	uint32_t loc;
+	uint8_t agent;
+};
+
 struct hw_agent_ctx {
 	uint32_t root; /* frame, 0 none */
 	uint16_t asid;
@@ -144,9 +152,11 @@ struct hw_priv {
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
 	unsigned npend; /* of all CPUs */
+	unsigned nlate;
 	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
+	struct hw_late late[LATE_MAX];
 	struct hw_frame frame[HW_MAX_FRAMES];
 	struct hw_block block[HW_MAX_FRAMES][MAX_BLOCKS];
 	struct hw_cpu cpu[HW_MAX_CPU];
@@ -264,6 +274,7 @@ uint32_t hw_pick(unsigned what, uint32_t n); /* stateless choice among n */
 /* mem.c: frames and coherent memory */
 void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line);
 void mem_update(uint32_t loc, uint64_t v, unsigned agent); /* by the AF/dirty updater */
+void mem_update_now(uint32_t loc, uint64_t v, unsigned agent);
 void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line);
 void *mem_alloc(unsigned level, bool zero, const char *fn, int line);
 void mem_free(uint32_t frame, const char *fn, int line);
@@ -276,9 +287,16 @@ void pend_drain_all(unsigned cpu);
 void pend_drain_older(unsigned cpu); /* those that a DMB orders before what comes now */
 void pend_drain_loc(unsigned cpu, uint32_t loc);
 void pend_drain_frame(uint32_t frame); /* of all CPUs */
+bool pend_can_drain(struct hw_cpu *c, unsigned i);
 void pend_drain_newest(void);
 void pend_mark_nsh(unsigned cpu);
 void pend_mark_sync(unsigned cpu);
+/* explore.c: late updates */
+void late_add(uint32_t loc, uint64_t v, unsigned agent);
+void late_force(uint32_t loc); /* before anybody writes there */
+bool late_pending(uint32_t loc);
+void late_force_frame(uint32_t frame);
+void late_force_cpu(unsigned cpu);
 /* stale.c: the stale list */
 void stale_reset(void);
 void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask);

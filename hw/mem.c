@@ -110,7 +110,7 @@ void hw_reset(const struct hw_config *cfg)
 	hw_m.frame_top = hw_m.frame_rotor = 1;
 	hw_m.epoch = 1;
 	hw_m.tick = hw_m.seq = 0;
-	hw_m.npend = 0;
+	hw_m.npend = hw_m.nlate = 0;
 	hw_m.pick_last = hw_m.pick_ord = hw_m.alt = 0;
 	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
 	memset(hw_m.lock, 0, sizeof(hw_m.lock));
@@ -305,7 +305,7 @@ void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int li
  * cannot update dirty state themselves: an updating agent must look at the current descriptor before its store
  * (DDI 0487 D8.5.4), and reads translate alike. So the clean value is kept for the others alone.
  */
-void mem_update(uint32_t loc, uint64_t v, unsigned agent)
+void mem_update_now(uint32_t loc, uint64_t v, unsigned agent)
 {
 	struct hw_frame *f = frame_of(loc);
 	const bool reach = frame_resolve(f);
@@ -322,6 +322,14 @@ void mem_update(uint32_t loc, uint64_t v, unsigned agent)
 	mask &= hw_m.agents;
 	if (reach && mask)
 		stale_replaced(loc, f, old, agent, mask);
+}
+
+void mem_update(uint32_t loc, uint64_t v, unsigned agent)
+{
+	if (unlikely(hw.cfg.late) && agent < HW_MAX_CPU)
+		late_add(loc, v, agent);
+	else
+		mem_update_now(loc, v, agent);
 }
 
 /* Every entry that was there leaves, as if overwritten with zero. */
@@ -407,6 +415,7 @@ void mem_free(uint32_t i, const char *fn, int line)
 		return;
 	}
 	pend_drain_frame(i);
+	late_force_frame(i);
 	if (f->nstale || (f->nlink && frame_resolve(f)) || frame_is_context(i))
 		hw_find(HW_F_FREE_REACHABLE, fn, line);
 	frame_drop_entries(f, i, 0, false);
@@ -576,7 +585,7 @@ static uint64_t hash_cfg(void)
 uint64_t hw_state_hash(void)
 {
 	const uint64_t head[] = {hw.step,	   hw.cpu,    hw.pick_salt,    hw.stale_overflow, hw_m.frame_top,
-				 hw_m.frame_rotor, hw_m.tick, hw_m.seq,	       hw_m.npend,	  hw_m.pick_last,
+				 hw_m.frame_rotor, hw_m.tick, hw_m.seq,	       hw_m.npend, hw_m.nlate, hw_m.pick_last,
 				 hw_m.pick_ord,	   hw_m.alt,  hw_m.page_shift, hw_m.table_bits,	  hw_m.cont_bits};
 	uint64_t h = hash_cfg();
 

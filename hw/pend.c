@@ -65,6 +65,12 @@ static void pend_apply(const struct hw_pend *p, unsigned cpu)
 
 	if (hw.trace)
 		t.old = coh_read(p->loc);
+	if (unlikely(hw_m.nlate)) {
+		if (p->clear)
+			late_force_frame(p->loc >> LOC_BITS);
+		else
+			late_force(p->loc);
+	}
 	if (p->clear)
 		mem_clear(p->loc, cpu, p->fn, p->line);
 	else
@@ -118,7 +124,7 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 }
 
 /* May entry i drain now? */
-static bool pend_can_drain(struct hw_cpu *c, unsigned i)
+bool pend_can_drain(struct hw_cpu *c, unsigned i)
 {
 	if (pend_of(c)[i].group != pend_of(c)[0].group)
 		return false;
