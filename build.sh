@@ -32,6 +32,10 @@ die() {
 	exit "$status"
 }
 
+make_build_dir() {
+	mkdir -p build 2>/dev/null || die 74 "$PWD/build: cannot create the folder"
+}
+
 # ---- packages
 
 have() {
@@ -82,9 +86,10 @@ apt_install() {
 		have sudo && sudo -n true 2>/dev/null || return 1
 		as=(sudo -n)
 	fi
-	echo "build.sh: installing $*" >&2
-	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 &&
-		"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+	echo "build.sh: installing $* (log: build/apt.log)" >&2
+	make_build_dir
+	"${as[@]}" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -qq &&
+		apt-get install -y -qq --no-install-recommends "$@"' sh "$@" >build/apt.log 2>&1
 }
 
 need_packages() {
@@ -99,10 +104,6 @@ need_packages() {
 
 run_make() {
 	make -s -f fuzz/rules.mk -j"$(nproc)" "$@"
-}
-
-make_build_dir() {
-	mkdir -p build 2>/dev/null || die 74 "$PWD/build: cannot create the folder"
 }
 
 verb_build() {
