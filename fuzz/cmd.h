@@ -9,6 +9,9 @@
 struct cmd_args {
 	const char *impl, *bug, *out;
 	bool trace, quiet, check;
+	const char *ops, *pages, *events, *core, *headers, *resume, *time; /* exhaust */
+	bool all_bugs, list;
+	const char *format; /* export */
 	unsigned nfile;
 	char **file;
 };
@@ -25,6 +28,7 @@ int cmd_ops(const struct cmd_args *a);
 int cmd_impls(const struct cmd_args *a);
 int cmd_bugs(const struct cmd_args *a);
 int cmd_litmus(const struct cmd_args *a);
+int cmd_exhaust(const struct cmd_args *a);
 
 /* One line "ptdiff: ..." on stderr; returns `status`. */
 __attribute__((format(printf, 2, 3))) int cmd_fail(int status, const char *fmt, ...);

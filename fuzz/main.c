@@ -26,7 +26,9 @@ const char *__asan_default_options(void)
 #endif
 #endif
 
-enum { O_IMPL = 1, O_BUG = 2, O_TRACE = 4, O_OUT = 8, O_QUIET = 16, O_CHECK = 32 };
+enum { O_IMPL = 1, O_BUG = 2, O_TRACE = 4, O_OUT = 8, O_QUIET = 16, O_CHECK = 32, O_EXHAUST = 64, O_FORMAT = 128 };
+/* Options without a letter. */
+enum { K_OPS = 256, K_PAGES, K_EVENTS, K_CORE, K_HEADERS, K_RESUME, K_TIME, K_ALL_BUGS, K_LIST, K_FORMAT };
 
 static const struct cmd {
 	const char *name, *args;
@@ -62,6 +64,11 @@ static const struct cmd {
 	 "(docs/litmus.md). "
 	 "With --trace all outcomes are printed, those asked about with *. The exit status is 77 if a test "
 	 "disagrees."},
+	{"exhaust", "", 0, 0, O_IMPL | O_BUG | O_QUIET | O_EXHAUST, cmd_exhaust,
+	 "run every small program, up to equal states",
+	 "Breadth-first by number of records: the first finding is as short as any. Progress goes to standard "
+	 "error; Ctrl-C stops, and --resume FILE goes on from there (docs/exhaust.md). The exit status is 77 if a "
+	 "program diverges."},
 	{"bugs", "", 0, 0, O_QUIET, cmd_bugs, "list planted bugs", NULL},
 };
 enum { NCMDS = sizeof(cmds) / sizeof(cmds[0]) };
@@ -75,6 +82,15 @@ static const struct {
 	{O_TRACE, {"trace", 't', NULL, 0, "print every step, also of programs that agree", 0}},
 	{O_OUT, {"output", 'o', "OUT", 0, "where to write", 0}},
 	{O_QUIET, {"quiet", 'q', NULL, 0, "one line each, nothing more", 0}},
+	{O_EXHAUST, {"ops", K_OPS, "N", 0, "programs of up to N ops (default 3)", 1}},
+	{O_EXHAUST, {"pages", K_PAGES, "P", 0, "on P pages, 4 a block (default 4)", 1}},
+	{O_EXHAUST, {"events", K_EVENTS, "E", 0, "with up to E events in all (default 1)", 1}},
+	{O_EXHAUST, {"core", K_CORE, "CORE", 0, "ops: a named core (default full) or a comma separated list", 1}},
+	{O_EXHAUST, {"headers", K_HEADERS, "LIST", 0, "headers, comma separated (default all)", 1}},
+	{O_EXHAUST, {"list", K_LIST, NULL, 0, "list cores and headers", 1}},
+	{O_EXHAUST, {"time", K_TIME, "SECONDS", 0, "stop after SECONDS", 1}},
+	{O_EXHAUST, {"resume", K_RESUME, "FILE", 0, "go on from FILE if it exists; written when stopped", 1}},
+	{O_EXHAUST, {"all-bugs", K_ALL_BUGS, NULL, 0, "optimum of every planted bug against the minimizer", 1}},
 	{O_CHECK, {"check", 'c', NULL, 0, "exit 1 unless 80 % of all ops and 30 % of each take effect", 0}},
 };
 
@@ -152,9 +168,40 @@ static error_t take_files(struct cmd_args *a, struct argp_state *s, char **file,
 	return 0;
 }
 
+/* Options that are a word kept as it is. */
+static const char **take_word(struct cmd_args *a, int key)
+{
+	switch (key) {
+	case K_OPS:
+		return &a->ops;
+	case K_PAGES:
+		return &a->pages;
+	case K_EVENTS:
+		return &a->events;
+	case K_CORE:
+		return &a->core;
+	case K_HEADERS:
+		return &a->headers;
+	case K_RESUME:
+		return &a->resume;
+	case K_TIME:
+		return &a->time;
+	case K_FORMAT:
+		return &a->format;
+	default:
+		return NULL;
+	}
+}
+
 static error_t take(int key, char *arg, struct argp_state *s)
 {
 	struct cmd_args *a = s->input;
+	const char **word = take_word(a, key);
+
+	if (word) {
+		*word = arg;
+		return 0;
+	}
 	switch (key) {
 	case 'i':
 		a->impl = arg;
@@ -173,6 +220,12 @@ static error_t take(int key, char *arg, struct argp_state *s)
 		return 0;
 	case 'c':
 		a->check = true;
+		return 0;
+	case K_ALL_BUGS:
+		a->all_bugs = true;
+		return 0;
+	case K_LIST:
+		a->list = true;
 		return 0;
 	case ARGP_KEY_ARGS:
 		return take_files(a, s, s->argv + s->next, s->argc - s->next);
