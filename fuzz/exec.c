@@ -210,24 +210,14 @@ static void fire_rest(struct opctx *c)
 
 /* --- the hook before every step of software */
 
-static void note_store(const uint64_t *p)
+/* A store to an entry that is none of the open op's blocks: to be audited when it ends. */
+static void note_outside(const uint64_t *p)
 {
-	const struct ref_op *w = ex.mm.open;
-	unsigned half = 2 * ex.cont, n = 1u << ex.geo->table_bits;
+	unsigned n = 1u << ex.geo->table_bits;
 
-	for (unsigned t = 0; t < 2; t++) {
-		size_t i;
-		unsigned page;
-
-		if (!ex.leaf[t] || p < ex.leaf[t] || p >= ex.leaf[t] + n)
-			continue;
-		i = (size_t)(p - ex.leaf[t]);
-		page = (unsigned)(t ? half + i : i - (n - half));
-		if (w && (t ? i < half : i >= n - half) && page >= w->lo && page < w->hi)
-			return;
-		if (ex.outside_n < 16)
+	for (unsigned t = 0; t < 2; t++)
+		if (ex.leaf[t] && p >= ex.leaf[t] && p < ex.leaf[t] + n && ex.outside_n < 16)
 			ex.outside[ex.outside_n++] = p;
-	}
 }
 
 /* A lockless reader retries for as long as the writer that holds the block is parked: let it go on. */
@@ -266,8 +256,8 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c->ord[HW_C_ANY]++;
 	if (cls != HW_C_ANY)
 		c->ord[cls]++;
-	if (cls == HW_C_STORE || cls == HW_C_ATOMIC)
-		note_store(p);
+	if ((cls == HW_C_STORE || cls == HW_C_ATOMIC) && (uintptr_t)p - ex.own >= ex.own_bytes)
+		note_outside(p);
 	if (c->armed & (1u << cls | 1u << HW_C_ANY))
 		fire_at(c, cls, fn);
 	if (c->lockless)
@@ -504,12 +494,16 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	ex.impl = impl;
 	ex.out = out;
 	ex.geo = &hw_geos[p->h.geo];
-	ex.cont = 1u << ex.geo->cont_bits;
+	ex.cont_bits = ex.geo->cont_bits;
+	ex.cont = 1u << ex.cont_bits;
 	ex.cur = NULL;
 	ex.lock_owner = -1;
 	ex.stop = false;
 	ex.hash = 0x9e3779b97f4a7c15ull;
 	ex.outside_n = 0;
+	ex.own_bytes = 0;
+	memset(ex.seen, 0, PROG_BLOCKS * ex.cont * sizeof(ex.seen[0]));
+	memset(ex.gather, 0, sizeof(ex.gather));
 	memset(ex.block_state, 0, sizeof(ex.block_state));
 	memset(ex.block_prev, 0, sizeof(ex.block_prev));
 	memcpy(ex.eff, p->r, p->n * sizeof(p->r[0]));

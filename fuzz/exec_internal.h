@@ -51,20 +51,26 @@ struct exec {
 	int lock_owner; /* task that holds the page-table lock, -1 none */
 	bool stop;	/* a finding was made: end this execution */
 	const struct hw_geo *geo;
-	unsigned cont;
+	unsigned cont, cont_bits;
 	uint64_t va;	   /* address of page 0 of the window */
 	uint64_t *leaf[2]; /* level-3 tables, NULL when freed */
 	uint64_t *pmdp[2]; /* level-2 entries above them */
 	void *root;
 	uint64_t hash;
 	struct pt_folio folio[HW_NGEO][EX_FOLIOS];
+	/* Entries of the open op's blocks: stores to them are its own. */
+	uintptr_t own;
+	size_t own_bytes;
 	unsigned outside_n; /* stores to entries outside the open op's blocks */
 	const uint64_t *outside[16];
 	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
 	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
-	struct rec eff[PROG_MAX_RECS];	  /* records with effective arguments */
-	FILE *log;			  /* replay: trace goes here, else NULL */
-	uint64_t mark;			  /* replay: step to mark */
+	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
+	uint64_t seen[REF_MAX_PAGES];
+	uint64_t gather[PROG_BLOCKS];
+	struct rec eff[PROG_MAX_RECS]; /* records with effective arguments */
+	FILE *log;		       /* replay: trace goes here, else NULL */
+	uint64_t mark;		       /* replay: step to mark */
 };
 extern struct exec ex;
 
@@ -76,7 +82,7 @@ static inline uint64_t ex_addr(unsigned page)
 /* NULL when the page's table has been freed. */
 static inline uint64_t *ex_ptep(unsigned page)
 {
-	unsigned half = 2 * ex.cont, t = page / half, n = 1u << ex.geo->table_bits;
+	unsigned half = 2 * ex.cont, t = page >> ex.cont_bits >> 1, n = 1u << ex.geo->table_bits;
 
 	return ex.leaf[t] ? ex.leaf[t] + (t ? page - half : n - half + page) : NULL;
 }

@@ -54,14 +54,7 @@ static const ref_contract contracts[OP_NKINDS] = {
 #undef X
 };
 
-/* What a block holds, read once: the entries, the A/D gathered from its folded ones, and a coarse state for coverage
- * (what an op meets decides which path it takes). */
-struct block_view {
-	uint64_t raw[EX_MAX_CONT];
-	uint64_t gather;
-	uint8_t state;
-};
-
+/* What an op meets decides which path it takes: for coverage. */
 static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
 {
 	if (cont)
@@ -71,47 +64,59 @@ static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
 	return payload ? 5 : 0;
 }
 
-static void view_block(struct block_view *v, unsigned block)
+/* Reads a block. Entries that read differently than at the last audit are to be checked; when the A/D gathered
+ * from the folded ones has changed, all of them are. */
+static void view_block(unsigned block, const uint64_t *p)
 {
-	const uint64_t *p = ex_ptep(block * ex.cont);
-	unsigned present = 0, cont = 0, payload = 0;
+	unsigned present = 0, cont = 0, payload = 0, first = block << ex.cont_bits;
+	uint64_t raw[EX_MAX_CONT], gather = 0, like = 0;
 
-	v->gather = 0;
-	v->state = 0;
-	if (!p) {
-		memset(v->raw, 0, ex.cont * sizeof(v->raw[0]));
-		return;
-	}
-	hw_peek_run(p, ex.cont, v->raw);
+	if (p)
+		hw_peek_run(p, ex.cont, raw);
+	else
+		memset(raw, 0, ex.cont * sizeof(raw[0]));
 	for (unsigned i = 0; i < ex.cont; i++) {
-		uint64_t raw = v->raw[i];
-
-		if (!(raw & HW_D_VALID)) {
-			payload += raw != 0;
+		if (raw[i] != ex.seen[first + i]) {
+			ex.seen[first + i] = raw[i];
+			ref_recheck(&ex.mm, first + i);
+		}
+		if (!(raw[i] & HW_D_VALID)) {
+			payload += raw[i] != 0;
 			continue;
 		}
 		present++;
-		if (raw & HW_D_CONT) {
-			cont++;
-			v->gather |= ex.impl->entry_read(raw) & (PT_YOUNG | PT_DIRTY);
+		if (!(raw[i] & HW_D_CONT))
+			continue;
+		cont++;
+		if ((raw[i] ^ like) & ~HW_D_OA) { /* A/D is no matter of the address */
+			gather |= ex.impl->entry_read(raw[i]) & (PT_YOUNG | PT_DIRTY);
+			like = raw[i];
 		}
 	}
-	v->state = coarse_state(present, cont, payload);
+	for (unsigned i = 0; gather != ex.gather[block] && i < ex.cont; i++)
+		if (raw[i] & HW_D_CONT)
+			ref_recheck(&ex.mm, first + i);
+	ex.gather[block] = gather;
+	ex.block_state[block] = coarse_state(present, cont, payload);
 }
 
 void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 {
-	unsigned b = page / ex.cont, off = page % ex.cont, shape;
+	unsigned b = page >> ex.cont_bits, off = page & (ex.cont - 1), shape;
 
 	op->id = id;
 	op->page = page;
 	op->nr = nr;
-	shape = off ? 1u : nr % ex.cont ? 2u : 0u;
+	shape = off ? 1u : nr & (ex.cont - 1) ? 2u : 0u;
 	ex_feature((id * 8u + ex.block_state[b]) * 4 + shape);
 	ex_feature(1024 + (id * 32u + ex.block_prev[b]) % 1024);
 	ex.block_prev[b] = id;
 	ex.outside_n = 0;
 	ref_begin(&ex.mm, op, contracts[id]);
+	if (op->ret != REF_RET_LOCKLESS) {
+		ex.own = (uintptr_t)ex_ptep(op->lo);
+		ex.own_bytes = ex.own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
+	}
 }
 
 /* A/D of a folded block live in any of its entries. */
@@ -124,26 +129,22 @@ static struct ref_obs observe_with(uint64_t raw, uint64_t gather)
 	return seam_obs(ex.impl->entry_read(raw));
 }
 
+/* Checks what has changed since the last audit of the block: in the table, or in the specification. */
 static void audit_block(unsigned block, uint8_t id)
 {
-	struct block_view v;
+	unsigned page = block << ex.cont_bits, end = page + ex.cont;
+	const uint64_t *p = ex_ptep(page);
 	uint64_t sum = 0;
 
-	view_block(&v, block);
-	ex.block_state[block] = v.state;
-	if (!v.state && ref_block_empty(&ex.mm, block))
-		return;
-	for (unsigned i = 0; i < ex.cont && !ex.stop; i++) {
-		unsigned page = block * ex.cont + i;
-		struct ref_obs o;
-		struct ref_verdict bad;
+	if (!p || hw_touched(p))
+		view_block(block, p);
+	for (; (page = ref_next(ex.mm.changed, page, end)) < end && !ex.stop; page++) {
+		struct ref_obs o = observe_with(ex.seen[page], ex.gather[block]);
+		struct ref_verdict bad = ref_check_entry(&ex.mm, page, &o, id);
 
-		if (!v.raw[i] && ref_now(&ex.mm, page)->val.kind == REF_NONE)
-			continue;
-		o = observe_with(v.raw[i], v.gather);
 		sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
-		bad = ref_check_entry(&ex.mm, page, &o, id);
-		ex_verdict(&bad);
+		if (bad.cls)
+			ex_verdict(&bad);
 	}
 	ex_observe(sum);
 }
@@ -167,9 +168,10 @@ static void audit_outside(uint8_t id)
 
 void seam_audit(const struct ref_op *op)
 {
-	for (unsigned b = op->lo / ex.cont; b < op->hi / ex.cont && !ex.stop; b++)
+	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
 		audit_block(b, op->id);
-	audit_outside(op->id);
+	if (ex.outside_n)
+		audit_outside(op->id);
 }
 
 static void seam_end(struct ref_op *op, const struct ref_obs *ret)
@@ -178,9 +180,13 @@ static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 
 	if (ret)
 		ex_observe(ret->val.pfn << 3 | ret->dirty << 2 | ret->young << 1 | ret->val.write);
-	ex_verdict(&v);
-	if (op->ret != REF_RET_LOCKLESS && !ex.stop)
-		seam_audit(op);
+	if (v.cls)
+		ex_verdict(&v);
+	if (op->ret != REF_RET_LOCKLESS) {
+		ex.own_bytes = 0;
+		if (!ex.stop)
+			seam_audit(op);
+	}
 	if (ex.log)
 		replay_blocks();
 }
@@ -249,7 +255,8 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page)
 	ok = a->fault == HW_OK;
 	ex_observe((uint64_t)a->fault << 60 ^ (ok ? a->pa : 0) ^ a->recorded);
 	v = ref_access(&ex.mm, page, a->write, ok, a->pa >> ex.geo->page_shift, a->stale);
-	ex_verdict(&v);
+	if (v.cls)
+		ex_verdict(&v);
 	if (ok && !a->recorded && !a->recorded_dirty)
 		ref_note(&ex.mm, REF_L_UNRECORDED);
 	if (ok)

@@ -207,6 +207,8 @@ uint64_t hw_canon_hash(void); /* equal states behave alike: clocks and counters 
 uint64_t hw_peek(const void *p);
 /* The same for n entries (at most 128) of one table. */
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out);
+/* Could the contiguous block of level-3 entries that begins at p read differently than at the last call? */
+bool hw_touched(const uint64_t *p);
 /* Leaf descriptor location for `va` from `root` by coherent memory (peek semantics), or NULL. */
 uint64_t *hw_leaf_slot(void *root, uint64_t va);
 /* True if table memory [p, p+8) is inside a live table frame. */

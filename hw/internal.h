@@ -153,6 +153,8 @@ struct hw_priv {
 	uint64_t tick, seq;
 	unsigned npend; /* of all CPUs */
 	unsigned nlate;
+	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
+	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];
 	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
@@ -198,6 +200,19 @@ static inline struct hw_frame *frame_of(uint32_t loc)
 static inline struct hw_block *block_of(uint32_t loc)
 {
 	return &hw_m.block[loc >> LOC_BITS][(loc & (HW_MAX_TABLE - 1)) >> hw_m.cont_bits];
+}
+
+static inline void block_touch(uint32_t loc)
+{
+	const unsigned block = (loc & (HW_MAX_TABLE - 1)) >> hw_m.cont_bits;
+
+	hw_m.touched[loc >> LOC_BITS][(block / 64) & (MAX_BLOCKS / 64 - 1)] |= 1ull << (block % 64);
+}
+
+static inline void frame_touch(uint32_t frame)
+{
+	for (unsigned w = 0; w < MAX_BLOCKS / 64; w++)
+		hw_m.touched[frame][w] = ~0ull;
 }
 
 static inline uint32_t loc_block(uint32_t loc)

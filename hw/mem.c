@@ -227,6 +227,7 @@ static uint64_t mem_put(struct hw_frame *f, uint32_t loc, uint64_t v, const char
 {
 	uint64_t old;
 
+	block_touch(loc);
 	line_touch(f, loc);
 	old = hw_m.mem[loc];
 	hw_m.mem[loc] = v;
@@ -262,6 +263,7 @@ static void mem_write3(struct hw_frame *f, uint32_t loc, uint64_t v, unsigned wr
 	uint64_t old;
 	bool other;
 
+	block_touch(loc);
 	line_touch(f, loc);
 	old = hw_m.mem[loc];
 	if (old == v)
@@ -335,6 +337,7 @@ void mem_update(uint32_t loc, uint64_t v, unsigned agent)
 /* Every entry that was there leaves, as if overwritten with zero. */
 static void frame_drop_entries(struct hw_frame *f, uint32_t frame, unsigned writer, bool cached)
 {
+	frame_touch(frame);
 	for (unsigned w = 0; w < MAP_WORDS; w++) {
 		for (uint64_t m = hw_m.map[frame * MAP_WORDS + w]; m; m &= m - 1) {
 			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(m);
@@ -376,6 +379,7 @@ static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
 		/* Its lines were wiped when it was freed. Whatever still points to it points to the new table. */
 		f->is_root = false;
 		f->state = FRAME_LIVE;
+		frame_touch(i);
 		hw_m.limit[i] = (uint16_t)hw_m.nentries;
 		f->level = (uint8_t)level;
 		f->zero = zero;
@@ -509,17 +513,45 @@ static void peek_pending(uint32_t loc, unsigned n, uint64_t *out)
 	}
 }
 
+bool hw_touched(const uint64_t *p)
+{
+	const uint32_t loc = (uint32_t)(((uintptr_t)p - (uintptr_t)hw_m.mem) >> 3);
+	const unsigned block = (loc & (HW_MAX_TABLE - 1)) >> hw_m.cont_bits;
+	uint64_t *word = &hw_m.touched[loc >> LOC_BITS][block / 64], bit = 1ull << (block % 64);
+	const bool was = *word & bit;
+
+	*word &= ~bit;
+	return was;
+}
+
+/* Entries of one line, which is real as a whole or not. */
+static void peek_line(uint32_t loc, unsigned n, uint64_t *out)
+{
+	const bool real = line_is_real(loc);
+
+	for (unsigned i = 0; i < n; i++)
+		out[i] = likely(real) ? hw_m.mem[loc + i] : frame_synth(frame_of(loc), loc + i);
+}
+
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)
 {
 	const uint32_t loc = (uint32_t)(((uintptr_t)p - (uintptr_t)hw_m.mem) >> 3);
 	bool clears = false;
 
-	for (unsigned c = 0; c < hw.cfg.ncpu; c++)
+	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++)
 		clears |= hw_m.cpu[c].nclear != 0;
-	for (unsigned i = 0; i < n; i++) {
-		out[i] = unlikely(clears) ? hw_peek(p + i) : coh_read(loc + i);
+	if (unlikely(clears)) {
+		for (unsigned i = 0; i < n; i++)
+			out[i] = hw_peek(p + i);
+		return;
 	}
-	if (unlikely(hw_m.npend) && !clears)
+	for (unsigned i = 0, len; i < n; i += len) {
+		len = 8 - ((loc + i) & 7);
+		if (len > n - i)
+			len = n - i;
+		peek_line(loc + i, len, out + i);
+	}
+	if (unlikely(hw_m.npend))
 		peek_pending(loc, n, out);
 }
 

@@ -52,19 +52,25 @@ bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t gr
 	return false;
 }
 
+static __attribute__((noinline)) void pend_trace(const struct hw_pend *p, unsigned cpu, uint64_t old)
+{
+	const struct hw_trace t = {.kind = HW_T_DRAIN,
+				   .cpu = (uint8_t)cpu,
+				   .step = hw.step,
+				   .p = loc_ptr(p->loc),
+				   .old = old,
+				   .val = p->val,
+				   .ok = true,
+				   .fn = p->fn,
+				   .line = p->line};
+
+	hw.trace(&t);
+}
+
 static void pend_apply(const struct hw_pend *p, unsigned cpu)
 {
-	struct hw_trace t = {.kind = HW_T_DRAIN,
-			     .cpu = (uint8_t)cpu,
-			     .step = hw.step,
-			     .p = loc_ptr(p->loc),
-			     .val = p->val,
-			     .ok = true,
-			     .fn = p->fn,
-			     .line = p->line};
+	const uint64_t old = unlikely(hw.trace != NULL) ? coh_read(p->loc) : 0;
 
-	if (hw.trace)
-		t.old = coh_read(p->loc);
 	if (unlikely(hw_m.nlate)) {
 		if (p->clear)
 			late_force_frame(p->loc >> LOC_BITS);
@@ -75,8 +81,8 @@ static void pend_apply(const struct hw_pend *p, unsigned cpu)
 		mem_clear(p->loc, cpu, p->fn, p->line);
 	else
 		mem_write(p->loc, p->val, cpu, p->fn, p->line);
-	if (hw.trace)
-		hw.trace(&t);
+	if (unlikely(hw.trace != NULL))
+		pend_trace(p, cpu, old);
 }
 
 static void pend_take(unsigned cpu, unsigned i)
@@ -101,6 +107,10 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 {
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
+	if (clear)
+		frame_touch(loc >> LOC_BITS);
+	else
+		block_touch(loc);
 	if (c->npend == PEND_MAX)
 		pend_take(cpu, 0);
 	if (c->first + c->npend == 2 * PEND_MAX || !c->npend) {

@@ -241,14 +241,15 @@ void stale_sync(unsigned cpu)
 
 void hw_do_context_sync(unsigned cpu)
 {
-	const struct hw_trace t = {.kind = HW_T_CTXSYNC, .cpu = (uint8_t)cpu, .step = hw.step, .ok = true};
-
 	if (hw_m.nearly[cpu])
 		stale_sync(cpu);
 	if (hw_m.cpu[cpu].npend)
 		pend_mark_sync(cpu);
-	if (hw.trace)
+	if (unlikely(hw.trace != NULL)) {
+		const struct hw_trace t = {.kind = HW_T_CTXSYNC, .cpu = (uint8_t)cpu, .step = hw.step, .ok = true};
+
 		hw.trace(&t);
+	}
 }
 
 static unsigned count_pending(uint32_t loc)

@@ -512,15 +512,19 @@ void hw_do_access(struct hw_access *a)
 bool hw_do_spurious_af(unsigned agent, uint64_t va)
 {
 	const struct hw_leaf l = walk_now(agent, va & VA_MASK);
-	struct hw_trace t = {.kind = HW_T_SPURIOUS_AF, .cpu = (uint8_t)agent, .step = hw.step, .ok = true};
 
 	if (hw.cfg.update[agent] < HW_UPD_AF || !l.desc || (l.desc & HW_D_AF) || late_pending(l.loc))
 		return false;
 	mem_update_now(l.loc, l.desc | HW_D_AF, agent);
 	if (hw.trace) {
-		t.p = loc_ptr(l.loc);
-		t.old = l.desc;
-		t.val = l.desc | HW_D_AF;
+		const struct hw_trace t = {.kind = HW_T_SPURIOUS_AF,
+					   .cpu = (uint8_t)agent,
+					   .step = hw.step,
+					   .ok = true,
+					   .p = loc_ptr(l.loc),
+					   .old = l.desc,
+					   .val = l.desc | HW_D_AF};
+
 		hw.trace(&t);
 	}
 	return true;

@@ -330,7 +330,8 @@ static bool writer_inside(const struct ref_mm *mm, const struct ref_op *op)
 {
 	const struct ref_op *w = mm->open;
 
-	return (w && w->lo < op->hi && op->lo < w->hi) || mm->block[ref_block_of(mm, op->page)].written >= op->horizon;
+	return (w && w->lo < op->hi && op->lo < w->hi) ||
+	       mm->block[ref_block_of(mm, op->page)].written >= op->horizon;
 }
 
 static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret)

@@ -139,8 +139,8 @@ struct ref_mm {
 	struct ref_op *open; /* the writer inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
-	/* Sets of pages: those that map something; that hold anything; whose entry has more to answer for than at
-	 * the last ref_check_entry(), so that who compares entries need not look at the others again. */
+	/* Sets of pages: those that map something; that hold anything; whose entry must be checked, because since
+	 * the last ref_check_entry() what it has to answer for may have changed, or ref_recheck() asked for it. */
 	uint64_t present[REF_WORDS], used[REF_WORDS], changed[REF_WORDS];
 	struct ref_page page[REF_MAX_PAGES];
 	_Alignas(64) struct ref_version ring[REF_MAX_PAGES][REF_RING];
@@ -218,6 +218,12 @@ void ref_unlock(struct ref_mm *mm);
 /* Around an operation. begin: runs the contract. end: judges what it returned (NULL: void). */
 void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract);
 struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct ref_obs *ret);
+
+/* The entry of `page` is to be checked again: the table shows something else. */
+static inline void ref_recheck(struct ref_mm *mm, unsigned page)
+{
+	mm->changed[page / 64] |= 1ull << (page % 64);
+}
 
 /* What the table shows for `page` when no operation is open (or the open one has just ended). */
 struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op);
