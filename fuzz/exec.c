@@ -95,10 +95,11 @@ static void on_finding(enum hw_finding f, const char *fn, int line)
 
 /* --- tasks */
 
-static void task_abort(void)
+static _Noreturn void task_abort(void)
 {
 	ex.cur->started = false;
 	fiber_switch(&ex.cur->fb, &ex.main);
+	__builtin_unreachable(); /* its fiber starts anew */
 }
 
 static void on_bug(const char *what, const char *fn, int line)
@@ -215,6 +216,8 @@ static void note_outside(const uint64_t *p)
 {
 	unsigned n = 1u << ex.geo->table_bits;
 
+	if ((uintptr_t)p - ex.own < ex.own_bytes)
+		return;
 	for (unsigned t = 0; t < 2; t++)
 		if (ex.leaf[t] && p >= ex.leaf[t] && p < ex.leaf[t] + n && ex.outside_n < 16)
 			ex.outside[ex.outside_n++] = p;
@@ -237,10 +240,33 @@ static void lockless_progress(const struct opctx *c)
 			   steps);
 }
 
+static void step_limit(const struct opctx *c)
+{
+	ex.out->timeout = true;
+	ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %d steps", EX_STEP_LIMIT);
+	task_abort();
+}
+
+/* What is seldom wanted of a step. */
+static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cls, const void *p, const char *fn)
+{
+	struct opctx *c = &t->op;
+
+	if (cls == HW_C_STORE || cls == HW_C_ATOMIC)
+		note_outside(p);
+	if (c->armed & (1u << cls | 1u << HW_C_ANY))
+		fire_at(c, cls, fn);
+	if (c->lockless)
+		lockless_progress(c);
+	hw.cpu = (uint8_t)(t - ex.task);
+}
+
+/* About 100 times an execution: little is done before it is known to be of interest. */
 static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 {
 	struct task *t = ex.cur;
 	struct opctx *c;
+	bool store = cls == HW_C_STORE || cls == HW_C_ATOMIC;
 
 	(void)line;
 	if (!t)
@@ -248,21 +274,13 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c = &t->op;
 	if (ex.stop)
 		task_abort();
-	if (hw.step > EX_STEP_LIMIT) {
-		ex.out->timeout = true;
-		ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %d steps", EX_STEP_LIMIT);
-		task_abort();
-	}
+	if (hw.step > EX_STEP_LIMIT)
+		step_limit(c);
 	c->ord[HW_C_ANY]++;
-	if (cls != HW_C_ANY)
-		c->ord[cls]++;
-	if ((cls == HW_C_STORE || cls == HW_C_ATOMIC) && (uintptr_t)p - ex.own >= ex.own_bytes)
-		note_outside(p);
-	if (c->armed & (1u << cls | 1u << HW_C_ANY))
-		fire_at(c, cls, fn);
-	if (c->lockless)
-		lockless_progress(c);
-	hw.cpu = (uint8_t)(t - ex.task);
+	c->ord[cls]++;
+	if ((store && (uintptr_t)p - ex.own >= ex.own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
+	    c->lockless)
+		step_slow(t, cls, p, fn);
 }
 
 /* --- running ops */

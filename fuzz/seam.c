@@ -75,6 +75,8 @@ static void view_block(unsigned block, const uint64_t *p)
 		hw_peek_run(p, ex.cont, raw);
 	else
 		memset(raw, 0, ex.cont * sizeof(raw[0]));
+	if (!memcmp(raw, ex.seen + first, ex.cont * sizeof(raw[0])))
+		return; /* a store that was pending has drained */
 	for (unsigned i = 0; i < ex.cont; i++) {
 		if (raw[i] != ex.seen[first + i]) {
 			ex.seen[first + i] = raw[i];

@@ -328,6 +328,7 @@ struct hw_leaf {
 	uint64_t desc;
 	uint32_t loc; /* LOC_NONE: the walk ended outside table memory */
 	uint8_t level;
+	bool odd; /* it met a freed table or poison */
 };
 enum walk_view {
 	VIEW_MEM,   /* coherent memory */

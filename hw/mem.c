@@ -527,10 +527,12 @@ bool hw_touched(const uint64_t *p)
 /* Entries of one line, which is real as a whole or not. */
 static void peek_line(uint32_t loc, unsigned n, uint64_t *out)
 {
-	const bool real = line_is_real(loc);
-
+	if (likely(line_is_real(loc))) {
+		memcpy(out, loc_ptr(loc), n * sizeof(*out));
+		return;
+	}
 	for (unsigned i = 0; i < n; i++)
-		out[i] = likely(real) ? hw_m.mem[loc + i] : frame_synth(frame_of(loc), loc + i);
+		out[i] = frame_synth(frame_of(loc), loc + i);
 }
 
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)

@@ -90,6 +90,7 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 		if (f->state != FRAME_LIVE || desc_is_poison(l.desc)) {
 			walk_report(f->state == FRAME_LIVE ? HW_F_POISON_WALK : HW_F_FREED_WALK, f, quiet);
 			l.desc = 0;
+			l.odd = true;
 			return l;
 		}
 		if (!desc_is_table(l.desc, level))
@@ -98,6 +99,7 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 		if (!next || next >= HW_MAX_FRAMES) { /* not table memory at all */
 			walk_report(HW_F_FREED_WALK, f, quiet);
 			l.desc = 0;
+			l.odd = true;
 			return l;
 		}
 		frame = (uint32_t)next;
@@ -263,7 +265,7 @@ struct eval {
 static void eval_walk(struct eval *e, enum walk_view view)
 {
 	e->l = e->a->fresh ? walk_now(e->a->agent, e->a->va) : walk_agent(e->a->agent, e->a->va, view, true);
-	if (!e->l.desc) /* once more, reporting what it meets */
+	if (e->l.odd) /* once more, reporting what it meets */
 		walk_agent(e->a->agent, e->a->va, e->a->fresh ? VIEW_MEM : view, false);
 	e->kind = CAND_WALK;
 	e->plain = e->a->fresh || e->a->agent >= HW_MAX_CPU || !hw_m.cpu[e->a->agent].npend;
