@@ -15,6 +15,7 @@ setup() {
 golden() {
 	local d
 	for d in crashes/*/; do
+		[ -f "$d/NOTE.md" ] || continue
 		bug=$(sed -n 's/^- Bug: *//p' "$d/NOTE.md" | tr -d '`')
 		sig=$(sed -n 's/^- Signature: *//p' "$d/NOTE.md" | tr -d '`')
 		crash=${d%/}/input.pt
