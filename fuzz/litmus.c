@@ -18,7 +18,9 @@
 
 #include "fuzz/litmus.h"
 
-enum { DEPTH = 512, STATES_MAX = 4000000 };
+enum { DEPTH = 512, STATES_MAX = 4000000, RUNS_UNREDUCED = 30000 };
+
+bool litmus_reduction = true;
 
 struct data {
 	uint32_t done[LIT_THREADS]; /* steps done; all when stopped */
@@ -114,10 +116,13 @@ static bool seen_add(uint64_t h)
 
 static uint64_t *slot_ptr(struct lit_slot s)
 {
-	const unsigned pmd = s.page.var ? LIT_PMD : LIT_PMD_X;
 	const uint64_t va = lit_va(s.page) >> 12;
-	const unsigned frame = s.level == 3 ? LIT_PT + s.page.var : s.level == 2 ? pmd : LIT_ROOT;
+	unsigned frame = LIT_ROOT;
 
+	if (s.level == 3)
+		frame = LIT_PT + s.page.var;
+	else if (s.level == 2)
+		frame = s.page.var ? LIT_PMD : LIT_PMD_X;
 	return (uint64_t *)hw_table_va((uint64_t)frame << HW_FRAME_SHIFT) + (va >> (3u - s.level) * 4 & 15);
 }
 
@@ -283,6 +288,9 @@ static bool do_step(unsigned th, unsigned i)
 	case LIT_SYNC:
 		hw_do_context_sync(t->agent[th]);
 		break;
+	case LIT_SWITCH: /* TTBR written: no synchronisation by itself (DDI 0487 D8.2.6) */
+		hw_set_context(t->agent[th], hw_table_va((uint64_t)LIT_ROOT << HW_FRAME_SHIFT), 1);
+		break;
 	case LIT_LOAD:
 	case LIT_STORE:
 		return do_access(th, i, early);
@@ -428,7 +436,7 @@ static void run(struct lit_result *r, bool ets2)
 
 	setup(ets2);
 	for (;;) {
-		if (path.pos == path.len && !seen_add(state_hash()))
+		if (litmus_reduction && path.pos == path.len && !seen_add(state_hash()))
 			return;
 		actions(&a);
 		if (a.n == a.af)
@@ -478,6 +486,7 @@ void litmus_explore(const struct lit_test *test, bool ets2, struct lit_result *r
 	do {
 		run(r, ets2);
 		r->runs++;
+		cut |= !litmus_reduction && r->runs == RUNS_UNREDUCED;
 	} while (!cut && seen.n < STATES_MAX && next_path());
 	r->incomplete |= cut || seen.n >= STATES_MAX;
 	r->states = seen.n;

@@ -51,6 +51,7 @@ enum lit_kind {
 	LIT_TLBI,
 	LIT_NOTIFY,
 	LIT_SYNC,
+	LIT_SWITCH,
 };
 
 struct lit_step {
@@ -130,6 +131,8 @@ enum lit_judgement { LIT_AGREES, LIT_EXCEPTION, LIT_NO_ORACLE, LIT_DISAGREES };
 
 /* 0, or -1 with one line in err. */
 int litmus_read(struct lit_test *t, const char *path, char *err, size_t n);
+/* False, for tests of the exploration itself: no state is skipped, and it gives up early. */
+extern bool litmus_reduction;
 /* Explores the test to the end, with or without FEAT_ETS2. */
 void litmus_explore(const struct lit_test *t, bool ets2, struct lit_result *r);
 enum lit_judgement litmus_judge(const struct lit_test *t, bool ets2, const struct lit_result *r);

@@ -487,6 +487,10 @@ static bool step_body(struct reader *r, struct lit_step *s)
 		s->kind = LIT_SYNC;
 		return true;
 	}
+	if (take(r, "switch")) {
+		s->kind = LIT_SWITCH;
+		return true;
+	}
 	if (take(r, "dsb") || take(r, "dmb")) {
 		s->bar = r->p[-2] == 's' ? HW_DSB : HW_DMB;
 		return step_barrier(r, s);

@@ -12,6 +12,7 @@
 struct xlation {
 	uint64_t va, size, oa, val;
 	bool cont;
+	bool pages; /* cached page by page: no size to disagree about */
 };
 
 static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
@@ -41,7 +42,7 @@ static enum hw_finding bbm_compare(const struct xlation *old, const struct xlati
 		return HW_F_BBM_OA;
 	if ((old->val & HW_D_NG) && !(new->val &HW_D_NG))
 		return HW_F_BBM_OA;
-	if (old->size != new->size && hw.cfg.bbml == 0)
+	if (old->size != new->size && !old->pages && hw.cfg.bbml == 0)
 		return HW_F_BBM_CONT;
 	return HW_F_NONE;
 }
@@ -63,12 +64,19 @@ static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsi
 
 		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, stale_level(e)))
 			continue;
-		if (e->va == x->va && stale_cont(e) == x->cont && stale_level(e) == 3 &&
+		if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont &&
+		    stale_level(e) == 3 &&
 		    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
 			continue;
 		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
 			continue;
 		old = xlation_of(e->va, e->val, stale_level(e));
+		if (stale_partial(e)) {
+			old.va += (uint64_t)e->lo << hw_m.page_shift;
+			old.oa += (uint64_t)e->lo << hw_m.page_shift;
+			old.size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
+			old.pages = true;
+		}
 		worst = worse(worst, bbm_compare(&old, x));
 	}
 	return worst;
@@ -127,6 +135,28 @@ void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *f
 	worst = check_list(STALE_UP, &x, f->asid);
 	if (f->level == 3)
 		worst = worse(worst, check_level3(loc, f, &x, va));
+	else /* a block: smaller ones anywhere in it; rare enough to look at all */
+		for (unsigned b = 0; b < STALE_HASH; b++)
+			worst = worse(worst, check_list(b, &x, f->asid));
 	if (worst != HW_F_NONE)
 		hw_find(worst, fn, line);
+}
+
+static bool block_cached(const struct hw_frame *f)
+{
+	for (uint16_t i = hw_m.head[STALE_UP]; i != NIL; i = hw_m.stale[i].next)
+		if (hw_m.stale[i].tlb && desc_is_leaf(hw_m.stale[i].val, stale_level(&hw_m.stale[i])) &&
+		    stale_level(&hw_m.stale[i]) < f->level)
+			return true;
+	return false;
+}
+
+/* A table that was filled before has just been linked: what it maps is translated from now on. */
+void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line)
+{
+	if (f->state != FRAME_LIVE || !block_cached(f))
+		return;
+	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++)
+		if (line_is_real(loc) && (hw_m.mem[loc] & HW_D_VALID) && !desc_is_poison(hw_m.mem[loc]))
+			bbm_check(loc, f, hw_m.mem[loc], fn, line);
 }

@@ -158,7 +158,10 @@ static uint64_t canon_stale(void)
 		}
 		const uint64_t rec[] = {e->va,	  e->val,    e->shape,	e->loc,	   e->tlb,
 					e->early, e->kill_b, e->kill_l, e->writer, seen};
-		sum += XXH3_64bits(rec, sizeof(rec));
+		const bool cont = stale_cont(e);
+		const uint64_t h = cont ? XXH3_64bits(&e->lo, 2 + sizeof(e->plo) + sizeof(e->phi)) : 0;
+
+		sum += XXH3_64bits_withSeed(rec, sizeof(rec), h);
 	}
 	return sum;
 }

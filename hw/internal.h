@@ -101,6 +101,9 @@ struct hw_stale {
 	uint8_t kill_l; /* CPUs with an incomplete local TLBI that covers it */
 	uint8_t writer; /* agent that replaced it */
 	uint8_t live;
+	/* Contiguous: the pages [lo, hi) are left, the others invalidated one by one; what is left for each agent
+	 * once its TLBIs complete. */
+	uint8_t lo, hi, plo[HW_MAX_AGENT], phi[HW_MAX_AGENT];
 	uint16_t bucket, next, prev; /* neighbours in the bucket */
 	uint16_t newer, older;	     /* neighbours by age */
 };
@@ -190,6 +193,12 @@ static inline bool desc_is_poison(uint64_t v)
 	const unsigned top = (v >> 40) & 0xff;
 
 	return (v & 1) && (top == 0xde || top == 0xfe);
+}
+
+/* Some of its pages are gone, so it is cached page by page. */
+static inline bool stale_partial(const struct hw_stale *e)
+{
+	return stale_cont(e) && (e->lo || e->hi != hw_m.ncont);
 }
 
 static inline struct hw_frame *frame_of(uint32_t loc)
@@ -315,10 +324,12 @@ void late_force_cpu(unsigned cpu);
 /* stale.c: the stale list */
 void stale_reset(void);
 void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask);
+void stale_unlinked(uint32_t frame, unsigned writer);
 void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
+void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line);
 /* tlbi.c */
 void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);
 void tlbi_complete(unsigned cpu, bool ish);

@@ -284,7 +284,7 @@ static void mem_write3(struct hw_frame *f, uint32_t loc, uint64_t v, unsigned wr
 
 void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int line)
 {
-	struct hw_frame *f = frame_of(loc);
+	struct hw_frame *f = frame_of(loc), *was, *is;
 	uint64_t old;
 	bool reach;
 
@@ -294,11 +294,18 @@ void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int li
 	}
 	reach = frame_resolve(f); /* before: whoever could walk here could cache the old value */
 	old = mem_put(f, loc, v, fn, line);
+	was = table_target(old, f->level);
+	is = table_target(v, f->level);
 	if (old == v || !reach)
 		return;
 	stale_replaced(loc, f, old, writer, hw_m.agents);
-	if (v & HW_D_VALID)
-		bbm_check(loc, f, v, fn, line);
+	if (was)
+		stale_unlinked((uint32_t)(was - hw_m.frame), writer);
+	if (!(v & HW_D_VALID))
+		return;
+	bbm_check(loc, f, v, fn, line);
+	if (is && frame_resolve(is))
+		bbm_check_table(is, (uint32_t)(is - hw_m.frame), fn, line);
 }
 
 /*
@@ -618,9 +625,10 @@ static uint64_t hash_cfg(void)
  * rest is zero is the wipe's promise, checked here for the frames in use. */
 uint64_t hw_state_hash(void)
 {
-	const uint64_t head[] = {hw.step,	   hw.cpu,    hw.pick_salt,    hw.stale_overflow, hw_m.frame_top,
-				 hw_m.frame_rotor, hw_m.tick, hw_m.seq,	       hw_m.npend, hw_m.nlate, hw_m.pick_last,
-				 hw_m.pick_ord,	   hw_m.alt,  hw_m.page_shift, hw_m.table_bits,	  hw_m.cont_bits};
+	const uint64_t head[] = {hw.step,	 hw.cpu,	   hw.pick_salt,    hw.stale_overflow,
+				 hw_m.frame_top, hw_m.frame_rotor, hw_m.tick,	    hw_m.seq,
+				 hw_m.npend,	 hw_m.nlate,	   hw_m.pick_last,  hw_m.pick_ord,
+				 hw_m.alt,	 hw_m.page_shift,  hw_m.table_bits, hw_m.cont_bits};
 	uint64_t h = hash_cfg();
 
 	h = XXH3_64bits_withSeed(head, sizeof(head), h);

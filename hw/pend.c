@@ -69,6 +69,7 @@ static __attribute__((noinline)) void pend_trace(const struct hw_pend *p, unsign
 
 static void pend_apply(const struct hw_pend *p, unsigned cpu)
 {
+	const unsigned agents = hw_m.agents;
 	const uint64_t old = unlikely(hw.trace != NULL) ? coh_read(p->loc) : 0;
 
 	if (unlikely(hw_m.nlate)) {
@@ -77,10 +78,13 @@ static void pend_apply(const struct hw_pend *p, unsigned cpu)
 		else
 			late_force(p->loc);
 	}
+	if (p->own && !p->clear) /* to the own walker the old value was replaced at the DSB NSH */
+		hw_m.agents &= ~(1u << cpu);
 	if (p->clear)
 		mem_clear(p->loc, cpu, p->fn, p->line);
 	else
 		mem_write(p->loc, p->val, cpu, p->fn, p->line);
+	hw_m.agents = agents;
 	if (unlikely(hw.trace != NULL))
 		pend_trace(p, cpu, old);
 }
@@ -222,9 +226,17 @@ void pend_mark_nsh(unsigned cpu)
 {
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
-	for (unsigned i = 0; i < c->npend; i++)
-		if (!pend_of(c)[i].own)
-			pend_of(c)[i].own = 1;
+	for (unsigned i = 0; i < c->npend; i++) {
+		struct hw_pend *p = pend_of(c) + i;
+		struct hw_frame *f = frame_of(p->loc);
+
+		if (p->own)
+			continue;
+		p->own = 1;
+		/* From here on the old value is a stale one to this CPU, and its local TLBI removes it. */
+		if (!p->clear && frame_resolve(f) && coh_read(p->loc) != p->val)
+			stale_replaced(p->loc, f, coh_read(p->loc), cpu, 1u << cpu);
+	}
 }
 
 void pend_mark_sync(unsigned cpu)

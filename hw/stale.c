@@ -118,6 +118,12 @@ static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 		stale_age_newest(e, i);
 	}
 	e->kill_b = e->kill_l = 0;
+	if (stale_cont(e)) {
+		e->lo = 0;
+		e->hi = (uint8_t)hw_m.ncont;
+		memset(e->plo, 0, sizeof(e->plo));
+		memset(e->phi, (int)hw_m.ncont, sizeof(e->phi));
+	}
 	e->loc = key->loc;
 	e->tick = ++hw_m.tick;
 	e->writer = key->writer;
@@ -209,6 +215,31 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 		replaced_cont(&key);
 	else
 		stale_push(&key, stale_bucket_page(key.va));
+}
+
+/*
+ * A table was unlinked: whatever its entries translated may be cached on its own (DDI 0487 D8.14), and outlives the
+ * path to it. Its lines that nobody touched hold nothing.
+ */
+void stale_unlinked(uint32_t frame, unsigned writer)
+{
+	struct hw_frame *f = &hw_m.frame[frame];
+
+	if (f->state != FRAME_LIVE || !frame_resolve(f))
+		return;
+	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++) {
+		const uint64_t v = line_is_real(loc) ? hw_m.mem[loc] : 0;
+		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+
+		if (!(v & HW_D_VALID)) {
+			if (!line_is_real(loc))
+				loc |= 7;
+			continue;
+		}
+		stale_replaced(loc, f, v, writer, hw_m.agents);
+		if (desc_is_table(v, f->level) && next && next < HW_MAX_FRAMES && hw_m.frame[next].level > f->level)
+			stale_unlinked((uint32_t)next, writer);
+	}
 }
 
 /* Takes agents away from an entry, and the entry when nobody is left. */

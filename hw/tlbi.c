@@ -82,7 +82,7 @@ static uint64_t entry_size(const struct hw_stale *e)
 	return stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
 }
 
-/* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). */
+/* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). Of a contiguous run see trim(). */
 static bool operand_matches(const struct operand *o, const struct hw_stale *e)
 {
 	const bool table = desc_is_table(e->val, stale_level(e));
@@ -110,15 +110,46 @@ static bool covered(const struct hw_stale *e, unsigned cpu, bool ish)
 	return e->tick <= (e->writer == cpu ? c->dsb_st[ish] : c->dsb_all[ish]);
 }
 
-typedef void (*entry_fn)(uint16_t i, unsigned cpu, bool ish);
+static bool left_nothing(const struct hw_stale *e, unsigned agent)
+{
+	const uint8_t lo = e->plo[agent], hi = e->phi[agent];
 
-static void mark(uint16_t i, unsigned cpu, bool ish)
+	return (lo > e->lo ? lo : e->lo) >= (hi < e->hi ? hi : e->hi);
+}
+
+/*
+ * The contiguous bit is a hint: what was filled from a run may sit in the TLB page by page, and a TLBI of one page
+ * leaves the others (DDI 0487 D8.7.1). What is left is kept as one interval; of two the upper one is forgotten.
+ * True if nothing is left.
+ */
+static bool trim(struct hw_stale *e, const struct operand *o, unsigned agent)
+{
+	uint8_t *lo = &e->plo[agent], *hi = &e->phi[agent];
+	const uint64_t size = (uint64_t)hw_m.ncont << hw_m.page_shift;
+	unsigned a = 0, b = hw_m.ncont;
+
+	if (!o->all && o->start > e->va)
+		a = (unsigned)((o->start - e->va) >> hw_m.page_shift);
+	if (!o->all && o->end < e->va + size)
+		b = (unsigned)((o->end - e->va) >> hw_m.page_shift);
+	if (a <= *lo)
+		*lo = b > *lo ? (uint8_t)b : *lo;
+	else if (a < *hi)
+		*hi = (uint8_t)a;
+	return left_nothing(e, agent);
+}
+
+typedef void (*entry_fn)(uint16_t i, const struct operand *o, unsigned cpu, bool ish);
+
+static void mark(uint16_t i, const struct operand *o, unsigned cpu, bool ish)
 {
 	struct hw_stale *e = &hw_m.stale[i];
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 
 	if (!covered(e, cpu, ish))
 		return;
+	if (stale_cont(e))
+		trim(e, o, cpu);
 	if (!((e->kill_b | e->kill_l) >> cpu & 1)) {
 		if (c->nmarked < STALE_MAX)
 			c->marked[c->nmarked] = i;
@@ -130,11 +161,11 @@ static void mark(uint16_t i, unsigned cpu, bool ish)
 		e->kill_l |= (uint8_t)(1u << cpu);
 }
 
-static void unsmmu(uint16_t i, unsigned cpu, bool ish)
+static void unsmmu(uint16_t i, const struct operand *o, unsigned cpu, bool ish)
 {
 	struct hw_stale *e = &hw_m.stale[i];
 
-	if (covered(e, cpu, ish))
+	if (covered(e, cpu, ish) && (!stale_cont(e) || trim(e, o, HW_SMMU)))
 		stale_drop(e, 1u << HW_SMMU, 0);
 }
 
@@ -145,7 +176,7 @@ static void each_in(unsigned bucket, const struct operand *o, entry_fn fn, unsig
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = next) {
 		next = hw_m.stale[i].next;
 		if (operand_matches(o, &hw_m.stale[i]))
-			fn(i, cpu, ish);
+			fn(i, o, cpu, ish);
 	}
 }
 
@@ -160,7 +191,7 @@ static void each_match(const struct operand *o, entry_fn fn, unsigned cpu, bool 
 		for (uint16_t i = hw_m.oldest; i != NIL; i = next) {
 			next = hw_m.stale[i].newer;
 			if (operand_matches(o, &hw_m.stale[i]))
-				fn(i, cpu, ish);
+				fn(i, o, cpu, ish);
 		}
 		return;
 	}
@@ -195,6 +226,14 @@ static void complete_entry(struct hw_stale *e, unsigned cpu, bool ish)
 
 	if (local || broadcast)
 		e->kill_l &= (uint8_t)~own;
+	if (stale_cont(e) && !left_nothing(e, cpu)) {
+		if (broadcast) {
+			e->kill_b &= (uint8_t)~own;
+			e->lo = e->plo[cpu] > e->lo ? e->plo[cpu] : e->lo;
+			e->hi = e->phi[cpu] < e->hi ? e->phi[cpu] : e->hi;
+		}
+		return;
+	}
 	if (broadcast) {
 		e->kill_b &= (uint8_t)~own;
 		stale_drop(e, all, table ? CPUS_MASK : CPUS_MASK & ~own);

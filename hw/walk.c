@@ -168,6 +168,11 @@ static void cand_add(struct cands *s, const struct cand *c)
 	s->n++;
 }
 
+static unsigned page_in_run(uint64_t va)
+{
+	return (unsigned)(va >> hw_m.page_shift) & (hw_m.ncont - 1);
+}
+
 static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
 {
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
@@ -177,6 +182,8 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
 
 		if (!((e->tlb | e->early) >> agent & 1) || va - e->va >= size)
+			continue;
+		if (stale_partial(e) && (page_in_run(va) < e->lo || page_in_run(va) >= e->hi))
 			continue;
 		if (stale_asid(e) != hw_m.ctx[agent].asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
