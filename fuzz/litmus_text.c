@@ -89,6 +89,7 @@ static bool below(struct reader *r, uint64_t limit, unsigned *v)
 {
 	uint64_t x;
 
+	*v = 0;
 	if (!number(r, &x))
 		return false;
 	if (x >= limit)
