@@ -10,7 +10,8 @@
  *	PTDIFF_IMPL	implementation under test (opt)
  *	PTDIFF_BUG	planted bug; its expected finding ends the process with status 77
  *	PTDIFF_SPOOL	folder for raw findings, <class>-<op>-<what>.bin
- *	PTDIFF_STATS	file that gets one line of figures about twice a second and at the end
+ *	PTDIFF_STATS	file that gets one line of figures about twice a second and at the end: executions, ops,
+ *			effective ops, executions with a finding, state features, seconds, edges (AFL++), CPU seconds
  *	PTDIFF_SAY_FD	descriptor for findings that cannot be written (2)
  *	PTDIFF_EMPTY	set: decode and return, to measure the engine alone
  */
@@ -61,10 +62,10 @@ const char *__asan_default_options(void)
 #endif
 #endif
 
-static int64_t now_ns(void)
+static int64_t now_ns(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
@@ -86,10 +87,11 @@ static void stats_write(void)
 	}
 	for (unsigned i = 0; i < EXEC_NFEATURES; i++)
 		features += eng.features[i];
-	int n = snprintf(line, sizeof(line), "%20llu %20llu %20llu %20llu %8u %12.3f %8u\n",
+	int n = snprintf(line, sizeof(line), "%20llu %20llu %20llu %20llu %8u %12.3f %8u %12.3f\n",
 			 (unsigned long long)(eng.base[0] + eng.runs), (unsigned long long)ops,
 			 (unsigned long long)effective, (unsigned long long)(eng.base[3] + eng.findings), features,
-			 (double)(now_ns() - eng.t0) / 1e9, engine_cov ? engine_cov() : 0);
+			 (double)(now_ns(CLOCK_MONOTONIC) - eng.t0) / 1e9, engine_cov ? engine_cov() : 0,
+			 (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
 	/* Figures only: a full disk must not stop the campaign. */
 	if (pwrite(eng.stats_fd, line, (size_t)n, 0) != n)
 		return;
@@ -107,7 +109,7 @@ static void stats_adopt(void)
 	char line[256] = "";
 	unsigned long long v[4] = {0};
 	eng.pid = getpid();
-	eng.t0 = now_ns();
+	eng.t0 = now_ns(CLOCK_MONOTONIC);
 	if (pread(eng.stats_fd, line, sizeof(line) - 1, 0) > 0 &&
 	    sscanf(line, "%llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3]) == 4)
 		for (unsigned i = 0; i < 4; i++)
@@ -120,7 +122,7 @@ static void stats_tick(void)
 		return;
 	if (eng.pid != getpid())
 		stats_adopt();
-	int64_t t = now_ns();
+	int64_t t = now_ns(CLOCK_MONOTONIC);
 	if (t - eng.last < STATS_NS)
 		return;
 	eng.last = t;
