@@ -153,23 +153,7 @@ verb_bench() {
 	exec fuzz/bench.sh "$@"
 }
 
-# An unpacked tree, or what is needed of an installed linux-source package.
-linux_tree() {
-	local tar name
-	tar=$(find /usr/src -maxdepth 1 -name 'linux-source-*.tar.xz' 2>/dev/null | sort -V | tail -n 1)
-	[ -n "$tar" ] || die 69 "no kernel source; run: sudo apt-get install -y --no-install-recommends linux-source-6.12," \
-		"or give a tree: ./build.sh linux LINUX=DIR"
-	have xz || die 69 "missing packages; run: sudo apt-get install -y --no-install-recommends xz-utils"
-	name=$(basename "$tar" .tar.xz)
-	if [ ! -f "build/$name/.complete" ]; then
-		echo "build.sh: unpacking what is needed of $tar" >&2
-		tar -C build -xf "$tar" "$name/Makefile" "$name/include" "$name/mm" "$name/arch/arm64/include" \
-			"$name/arch/arm64/mm"
-		touch "build/$name/.complete"
-	fi
-	echo "build/$name"
-}
-
+# shellcheck disable=SC2120 # called without arguments by test
 verb_linux() {
 	local dir=${LINUX:-} arg
 	for arg in "$@"; do
@@ -180,7 +164,7 @@ verb_linux() {
 	done
 	need_packages build
 	make_build_dir
-	[ -n "$dir" ] || dir=$(linux_tree)
+	[ -n "$dir" ] || dir=$(impl/linux/find-tree.sh) || exit 69
 	[ -d "$dir" ] || die 65 "$dir: no such directory"
 	impl/linux/build.sh "$dir" build/linux
 	# For the engines (coverage counters), plain and sanitized.
