@@ -12,6 +12,7 @@ struct cmd_args {
 	const char *ops, *pages, *events, *core, *headers, *resume, *time; /* exhaust */
 	bool all_bugs, list;
 	const char *format; /* export */
+	bool accesses;	    /* record */
 	unsigned nfile;
 	char **file;
 };
@@ -23,12 +24,16 @@ int cmd_asm(const struct cmd_args *a);
 int cmd_min(const struct cmd_args *a);
 int cmd_save(const struct cmd_args *a);
 int cmd_import(const struct cmd_args *a);
+int cmd_record(const struct cmd_args *a);
+int cmd_distill(const struct cmd_args *a);
 int cmd_stats(const struct cmd_args *a);
 int cmd_ops(const struct cmd_args *a);
 int cmd_impls(const struct cmd_args *a);
 int cmd_bugs(const struct cmd_args *a);
 int cmd_litmus(const struct cmd_args *a);
 int cmd_exhaust(const struct cmd_args *a);
+
+enum { EXIT_PACKAGE = 69 }; /* a program that the command needs is not installed */
 
 /* One line "ptdiff: ..." on stderr; returns `status`. */
 __attribute__((format(printf, 2, 3))) int cmd_fail(int status, const char *fmt, ...);

@@ -57,8 +57,10 @@ int cmd_import(const struct cmd_args *a)
 		fn = import_strace;
 	else if (strcmp(a->file[0], "ftrace") == 0)
 		fn = import_ftrace;
+	else if (strcmp(a->file[0], "lackey") == 0)
+		fn = import_lackey;
 	else
-		return cmd_fail(EXIT_USAGE, "import: %s: unknown kind of trace; it is strace or ftrace",
+		return cmd_fail(EXIT_USAGE, "import: %s: unknown kind of trace; it is strace, ftrace or lackey",
 				a->file[0]);
 	if (!a->out)
 		return cmd_fail(EXIT_USAGE, "import: needs -o DIR");

@@ -8,6 +8,7 @@
 #include "import_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,7 +34,9 @@ struct imp_cand {
 
 /* ---- input ---- */
 
-static int make_dirs(const char *path)
+volatile sig_atomic_t import_fd = -1;
+
+int import_make_dir(const char *path)
 {
 	char buf[4096];
 	struct stat sb;
@@ -61,7 +64,7 @@ static int make_dirs(const char *path)
 /* "traces/sort.strace.gz" -> "sort" */
 static void base_name(struct imp *im)
 {
-	static const char *const drop[] = {".gz", ".txt", ".log", ".strace", ".trace", ".ftrace"};
+	static const char *const drop[] = {".gz", ".txt", ".log", ".strace", ".trace", ".ftrace", ".lackey"};
 	const char *s = strrchr(im->path, '/');
 	size_t n;
 
@@ -75,6 +78,26 @@ static void base_name(struct imp *im)
 		if (n > k && !strcmp(im->base + n - k, d))
 			im->base[n -= k] = '\0';
 	}
+}
+
+/* A FIFO by its descriptor, so that its reader can be told to stop. */
+static gzFile open_input(const char *path)
+{
+	struct stat sb;
+	gzFile in;
+
+	if (!strcmp(path, "-"))
+		return gzdopen(dup(STDIN_FILENO), "rb");
+	if (stat(path, &sb) || !S_ISFIFO(sb.st_mode))
+		return gzopen(path, "rb");
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	in = fd < 0 ? NULL : gzdopen(fd, "rb");
+	if (in)
+		import_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return in;
 }
 
 int imp_open(struct imp *im, const char *kind, const char *path, const char *outdir, struct import_stats *st,
@@ -92,18 +115,20 @@ int imp_open(struct imp *im, const char *kind, const char *path, const char *out
 	err[0] = '\0';
 	base_name(im);
 	errno = 0;
-	im->in = strcmp(path, "-") ? gzopen(path, "rb") : gzdopen(dup(STDIN_FILENO), "rb");
+	im->in = open_input(path);
 	if (!im->in) {
 		snprintf(err, errcap, "%s: cannot open: %s; give the name of a readable trace", path,
 			 strerror(errno));
 		return -1;
 	}
-	if (make_dirs(outdir)) {
+	if (import_make_dir(outdir)) {
 		snprintf(err, errcap, "%s: cannot create the output folder: %s; choose another with -o", outdir,
 			 strerror(errno));
+		import_fd = -1;
 		gzclose(im->in);
 		return -1;
 	}
+	(void)gzbuffer(im->in, 1u << 17);
 	return 0;
 }
 
@@ -277,7 +302,7 @@ static bool find_features(struct imp *im, struct imp_cand *c, const struct prog 
 
 	for (unsigned i = 0; i < p->n; i++) {
 		const struct rec *r = &p->r[i];
-		const unsigned k = (r->kind + 1u) * 8 + rec_shape(r);
+		const unsigned k = (r->kind + 1u + (r->is_event ? 64u : 0)) * 8 + rec_shape(r);
 
 		feature(im, c, k, r->a, r->b, &fresh);
 		feature(im, c, k, prev[r->block], 0x10000, &fresh);
@@ -345,7 +370,7 @@ static bool worth_keeping(const struct prog *p)
 	unsigned other = 0;
 
 	for (unsigned i = 0; i < p->n; i++)
-		other += p->r[i].kind != OP_set_ptes && p->r[i].kind != OP_touch;
+		other += !p->r[i].is_event && p->r[i].kind != OP_set_ptes && p->r[i].kind != OP_touch;
 	return p->n >= PROG_OPS_MIN && other;
 }
 
@@ -382,7 +407,7 @@ static bool extend_rec(struct imp_mm *mm, const struct rec *r)
 	struct rec *l = mm->p.n > mm->call ? &mm->p.r[mm->p.n - 1] : NULL;
 	const struct imp_page *to, *from;
 
-	if (!l || l->kind != r->kind || l->a != r->a || l->b != r->b || l->cpu != r->cpu)
+	if (!l || l->is_event || l->kind != r->kind || l->a != r->a || l->b != r->b || l->cpu != r->cpu)
 		return false;
 	if (r->off || l->block & 1 || l->block + 1 != r->block || l->off + l->nr != IMP_BLOCK)
 		return false;
@@ -532,6 +557,25 @@ static void act_block(struct imp *im, struct imp_mm *mm, enum op_kind kind, stru
 		for (unsigned k = 0; k < n; k++)
 			change_page(&pg[k], kind, arg);
 	}
+}
+
+bool imp_event(struct imp *im, struct imp_mm *mm, enum ev_kind kind, uint64_t page)
+{
+	const struct imp_block *b = imp_block_find(mm, page / IMP_BLOCK);
+	struct prog *p = &mm->p;
+
+	if (!b || b->slot < 0 || !b->pg[page % IMP_BLOCK].live || mm->torn || !p->n || p->n >= PROG_OPS_MAX)
+		return false;
+	mm->last = im->st->lines;
+	mm->used[b->slot] = p->n;
+	p->r[p->n++] = (struct rec){.is_event = 1,
+				    .kind = (uint8_t)kind,
+				    .cpu = mm->cpu ^ 1,
+				    .anchor = HW_C_OTHER,
+				    .block = (uint8_t)b->slot,
+				    .off = (uint8_t)(page % IMP_BLOCK),
+				    .nr = 1};
+	return true;
 }
 
 /* Takes a block out of its slot: the program unmaps what it still maps there, the traced process does not. */
@@ -772,6 +816,7 @@ static void free_all(struct imp *im)
 		free(mm->vma);
 		free(mm);
 	}
+	import_fd = -1;
 	gzclose(im->in);
 }
 

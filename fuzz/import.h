@@ -8,6 +8,7 @@
 #ifndef FUZZ_IMPORT_H
 #define FUZZ_IMPORT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,5 +31,11 @@ struct import_stats {
  */
 int import_strace(const char *path, const char *outdir, struct import_stats *st, char *err, size_t errcap);
 int import_ftrace(const char *path, const char *outdir, struct import_stats *st, char *err, size_t errcap);
+int import_lackey(const char *path, const char *outdir, struct import_stats *st, char *err, size_t errcap);
+
+/* Creates the folder and those above it. 0, or -1 with errno. */
+int import_make_dir(const char *path);
+/* While a FIFO is read its descriptor, else -1: a signal handler ends the input by putting /dev/null there. */
+extern volatile sig_atomic_t import_fd;
 
 #endif

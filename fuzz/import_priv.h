@@ -21,7 +21,7 @@
 #define IMP_BLOCK 16 /* pages of a contiguous block: traces and their programs have 4K pages */
 
 /* The low five are byte b of a set_ptes record (ops.def). */
-enum { IMP_W = 1, IMP_Y = 2, IMP_D = 4, IMP_X = 8, IMP_S = 16, IMP_P = 32 };
+enum { IMP_W = 1, IMP_Y = 2, IMP_D = 4, IMP_X = 8, IMP_S = 16, IMP_P = 32, IMP_C = 64 /* a fork shares it */ };
 #define IMP_FLAGS 31
 
 struct imp_page {
@@ -62,7 +62,8 @@ struct imp_mm {
 	unsigned nvma, capvma;
 	uint64_t brk;
 	unsigned users;
-	bool cow; /* a fork's child: what it inherited is write-protected */
+	bool cow;  /* a fork's child: what it inherited is write-protected */
+	bool lazy; /* the trace has accesses: a page appears, and is used, when the trace says so */
 	char comm[32];
 };
 
@@ -111,5 +112,23 @@ void imp_show(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr);
 /* A place where the trace has a natural border: cuts the program if it is long enough. */
 void imp_border(struct imp *im, struct imp_mm *mm);
 void imp_cut(struct imp *im, struct imp_mm *mm);
+/* An access by the other CPU once the program's last op is done. False when the program does not map the page, or
+ * has no room: nothing was added. */
+bool imp_event(struct imp *im, struct imp_mm *mm, enum ev_kind kind, uint64_t page);
+
+/* ---- system calls, in import_strace.c ---- */
+
+#define IMP_NARGS 7
+
+const struct imp_vma *imp_vma_find(const struct imp_mm *mm, uint64_t page);
+void imp_vma_add(struct imp *im, struct imp_mm *mm, struct imp_vma v);
+/* Removes [s, e) from all areas; what was there first is returned (all-zero if nothing). */
+struct imp_vma imp_vma_cut(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e);
+/* A memory system call that succeeded, its arguments as strace prints them. False when it is another call. */
+bool imp_memory_call(struct imp *im, struct imp_mm *mm, const char *name, char *const *arg, unsigned narg,
+		     int64_t ret);
+void imp_protect_for_copy(struct imp *im, struct imp_mm *mm); /* fork, the parent's side */
+void imp_exit(struct imp *im, struct imp_mm *mm);	      /* the last user leaves: all is torn down, full=1 */
+void imp_name(struct imp_mm *mm, const char *path);
 
 #endif

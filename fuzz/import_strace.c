@@ -17,7 +17,6 @@
 
 #define PAGE_SHIFT 12
 #define PIDS	   1024
-#define NARGS	   7
 #define MAX_VMAS   65536
 
 /* A process or thread of the log. */
@@ -35,8 +34,10 @@ struct strace {
 };
 
 struct call {
-	struct task *t;
-	char *name, *arg[NARGS];
+	struct task *t; /* process calls only */
+	struct imp_mm *mm;
+	const char *name;
+	char *arg[IMP_NARGS];
 	unsigned narg;
 	int64_t ret;
 };
@@ -53,7 +54,7 @@ static uint64_t up(uint64_t bytes)
 	return (bytes + (1u << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
 }
 
-static const struct imp_vma *vma_find(const struct imp_mm *mm, uint64_t page)
+const struct imp_vma *imp_vma_find(const struct imp_mm *mm, uint64_t page)
 {
 	for (unsigned i = 0; i < mm->nvma; i++)
 		if (mm->vma[i].start <= page && page < mm->vma[i].end)
@@ -61,7 +62,7 @@ static const struct imp_vma *vma_find(const struct imp_mm *mm, uint64_t page)
 	return NULL;
 }
 
-static void vma_add(struct imp *im, struct imp_mm *mm, struct imp_vma v)
+void imp_vma_add(struct imp *im, struct imp_mm *mm, struct imp_vma v)
 {
 	if (v.start >= v.end || mm->nvma == MAX_VMAS)
 		return;
@@ -88,8 +89,7 @@ static void vma_add(struct imp *im, struct imp_mm *mm, struct imp_vma v)
 	mm->vma[mm->nvma++] = v;
 }
 
-/* Removes [s, e) from all areas; what was there first is returned (all-zero if nothing). */
-static struct imp_vma vma_cut(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
+struct imp_vma imp_vma_cut(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 {
 	struct imp_vma was = {0};
 
@@ -100,8 +100,8 @@ static struct imp_vma vma_cut(struct imp *im, struct imp_mm *mm, uint64_t s, uin
 			continue;
 		was = v;
 		mm->vma[i] = mm->vma[--mm->nvma];
-		vma_add(im, mm, (struct imp_vma){v.start, s, v.fl, v.anon});
-		vma_add(im, mm, (struct imp_vma){e, v.end, v.fl, v.anon});
+		imp_vma_add(im, mm, (struct imp_vma){v.start, s, v.fl, v.anon});
+		imp_vma_add(im, mm, (struct imp_vma){e, v.end, v.fl, v.anon});
 	}
 	return was;
 }
@@ -146,7 +146,7 @@ static void populate(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 
 	for (unsigned i = 0; i < n; i++) {
 		for (uint64_t p = part[i].page; p < part[i].page + part[i].nr; p++) {
-			const struct imp_vma *v = vma_find(mm, p);
+			const struct imp_vma *v = imp_vma_find(mm, p);
 			struct imp_block *b = imp_block_get(im, mm, p / IMP_BLOCK);
 
 			if (b && v && v->fl & IMP_P && !(b->pg[p % IMP_BLOCK].fl & IMP_P))
@@ -159,7 +159,7 @@ static void populate(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 static void populate_new(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 {
 	struct part part[2];
-	const unsigned n = range_parts(s, e, part);
+	const unsigned n = mm->lazy ? 0 : range_parts(s, e, part);
 
 	for (unsigned i = 0; i < n; i++) {
 		const uint64_t end = (part[i].page + part[i].nr - 1) / IMP_BLOCK;
@@ -239,6 +239,8 @@ static void fault_in(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 	struct part part[2];
 	const unsigned n = range_parts(s, e, part);
 
+	if (mm->lazy)
+		return;
 	populate(im, mm, s, e);
 	for (unsigned i = 0; i < n; i++) {
 		imp_show(im, mm, part[i].page, part[i].nr);
@@ -249,8 +251,8 @@ static void fault_in(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 static void map(struct imp *im, struct imp_mm *mm, struct imp_vma v)
 {
 	unmap(im, mm, v.start, v.end); /* MAP_FIXED over something; usually nothing is there */
-	vma_cut(im, mm, v.start, v.end);
-	vma_add(im, mm, v);
+	imp_vma_cut(im, mm, v.start, v.end);
+	imp_vma_add(im, mm, v);
 	if (v.fl & IMP_W && v.anon)
 		fault_in(im, mm, v.start, v.end);
 }
@@ -260,28 +262,28 @@ static void sys_mmap(struct imp *im, const struct call *c)
 	const uint64_t s = (uint64_t)c->ret >> PAGE_SHIFT;
 	const bool anon = has(c, 3, "MAP_ANON");
 
-	map(im, c->t->mm, (struct imp_vma){s, s + up(num(c, 1)), prot_flags(c, 2), anon});
+	map(im, c->mm, (struct imp_vma){s, s + up(num(c, 1)), prot_flags(c, 2), anon});
 }
 
 static void sys_munmap(struct imp *im, const struct call *c)
 {
 	const uint64_t s = num(c, 0) >> PAGE_SHIFT, e = s + up(num(c, 1));
 
-	populate_new(im, c->t->mm, s, e);
-	unmap(im, c->t->mm, s, e);
-	vma_cut(im, c->t->mm, s, e);
+	populate_new(im, c->mm, s, e);
+	unmap(im, c->mm, s, e);
+	imp_vma_cut(im, c->mm, s, e);
 }
 
 static void sys_brk(struct imp *im, const struct call *c)
 {
-	struct imp_mm *mm = c->t->mm;
+	struct imp_mm *mm = c->mm;
 	const uint64_t new = up((uint64_t)c->ret), old = mm->brk ? mm->brk : new;
 
 	if (new > old) {
 		map(im, mm, (struct imp_vma){old, new, IMP_P | IMP_W, true});
 	} else if (new < old) {
 		unmap(im, mm, new, old);
-		vma_cut(im, mm, new, old);
+		imp_vma_cut(im, mm, new, old);
 	}
 	mm->brk = new;
 }
@@ -290,7 +292,7 @@ static void sys_brk(struct imp *im, const struct call *c)
 static void upgrade(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 {
 	struct part part[2];
-	const unsigned n = range_parts(s, e, part);
+	const unsigned n = mm->lazy ? 0 : range_parts(s, e, part);
 
 	for (unsigned i = 0; i < n; i++) {
 		imp_act(im, mm, OP_ptep_set_access_flags, part[i].page, part[i].nr > 1 ? 2 : 1, 7);
@@ -300,14 +302,14 @@ static void upgrade(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 
 static void sys_mprotect(struct imp *im, const struct call *c)
 {
-	struct imp_mm *mm = c->t->mm;
+	struct imp_mm *mm = c->mm;
 	const uint64_t s = num(c, 0) >> PAGE_SHIFT, e = s + up(num(c, 1));
 	const uint8_t fl = prot_flags(c, 2);
 	struct imp_vma was;
 
 	populate_new(im, mm, s, e);
-	was = vma_cut(im, mm, s, e);
-	vma_add(im, mm, (struct imp_vma){s, e, fl, was.anon});
+	was = imp_vma_cut(im, mm, s, e);
+	imp_vma_add(im, mm, (struct imp_vma){s, e, fl, was.anon});
 	if (!(fl & IMP_P))
 		unmap(im, mm, s, e); /* PROT_NONE entries have no op: they show as absent */
 	else if (!(fl & IMP_W) && was.fl & IMP_W)
@@ -320,7 +322,7 @@ static void sys_mprotect(struct imp *im, const struct call *c)
 
 static void sys_madvise(struct imp *im, const struct call *c)
 {
-	struct imp_mm *mm = c->t->mm;
+	struct imp_mm *mm = c->mm;
 	const uint64_t s = num(c, 0) >> PAGE_SHIFT, e = s + up(num(c, 1));
 	const bool free_ = has(c, 2, "MADV_FREE"), cold = has(c, 2, "MADV_COLD"), out = has(c, 2, "MADV_PAGEOUT");
 
@@ -375,7 +377,7 @@ static void move_part(struct imp *im, struct imp_mm *mm, struct part p, int64_t 
 
 static void sys_mremap(struct imp *im, const struct call *c)
 {
-	struct imp_mm *mm = c->t->mm;
+	struct imp_mm *mm = c->mm;
 	const uint64_t s = num(c, 0) >> PAGE_SHIFT, e = s + up(num(c, 1)), to = (uint64_t)c->ret >> PAGE_SHIFT;
 	const uint64_t n = up(num(c, 2)), keep = n < e - s ? n : e - s;
 	struct part part[2];
@@ -384,9 +386,9 @@ static void sys_mremap(struct imp *im, const struct call *c)
 	populate_new(im, mm, s, e);
 	if (s + keep < e)
 		unmap(im, mm, s + keep, e);
-	was = vma_cut(im, mm, s, e);
-	vma_cut(im, mm, to, to + n);
-	vma_add(im, mm, (struct imp_vma){to, to + n, was.fl, was.anon});
+	was = imp_vma_cut(im, mm, s, e);
+	imp_vma_cut(im, mm, to, to + n);
+	imp_vma_add(im, mm, (struct imp_vma){to, to + n, was.fl, was.anon});
 	if (to != s) {
 		const unsigned k = range_parts(s, s + keep, part);
 
@@ -426,7 +428,7 @@ static void inherit(struct strace *x, struct task *t, struct imp_mm *from, const
 		return;
 	}
 	for (unsigned i = 0; i < from->nvma; i++)
-		vma_add(&x->im, mm, from->vma[i]);
+		imp_vma_add(&x->im, mm, from->vma[i]);
 	mm->brk = from->brk;
 	mm->cow = true;
 	memcpy(mm->comm, from->comm, sizeof(mm->comm));
@@ -464,7 +466,7 @@ static struct task *task_get(struct strace *x, unsigned pid)
 	return t;
 }
 
-static void name_mm(struct imp_mm *mm, const char *path)
+void imp_name(struct imp_mm *mm, const char *path)
 {
 	const char *s = strrchr(path, '/');
 	size_t n = 0;
@@ -492,7 +494,7 @@ static void sys_execve(struct strace *x, const struct call *c)
 	mm->cow = false;
 	mm->cpu = x->next_mm & 1;
 	if (c->narg)
-		name_mm(mm, c->arg[0]);
+		imp_name(mm, c->arg[0]);
 }
 
 /* Something to show at fork or exit: what the program has bound, or else the first writable areas. */
@@ -513,13 +515,15 @@ static unsigned pick_blocks(struct imp *im, struct imp_mm *mm, uint64_t *no)
 }
 
 /* fork: the parent's writable pages become read-only, then it writes again. */
-static void protect_for_copy(struct imp *im, struct imp_mm *mm)
+void imp_protect_for_copy(struct imp *im, struct imp_mm *mm)
 {
 	uint64_t no[PROG_BLOCKS];
 	const unsigned n = pick_blocks(im, mm, no);
 
 	for (unsigned i = 0; i < n; i++)
 		imp_act(im, mm, OP_wrprotect_ptes, no[i] * IMP_BLOCK, IMP_BLOCK, 0);
+	if (mm->lazy) /* the trace tells when */
+		return;
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < IMP_BLOCK; k++) {
 			const struct imp_page *pg = imp_page_find(mm, no[i] * IMP_BLOCK + k);
@@ -539,7 +543,7 @@ static void sys_clone(struct strace *x, const struct call *c)
 	struct task *t;
 
 	if (!vm && !vfork)
-		protect_for_copy(&x->im, mm);
+		imp_protect_for_copy(&x->im, mm);
 	if (task_find(x, (unsigned)c->ret))
 		return;
 	t = task_get(x, (unsigned)c->ret);
@@ -547,19 +551,12 @@ static void sys_clone(struct strace *x, const struct call *c)
 		inherit(x, t, mm, thread ? "CLONE_VM|CLONE_THREAD" : vm ? "CLONE_VM" : c->name);
 }
 
-/* The last process leaves: exit_mmap() tears everything down with full=1. */
-static void sys_exit_group(struct strace *x, const struct call *c)
+/* exit_mmap() tears everything down with full=1. */
+void imp_exit(struct imp *im, struct imp_mm *mm)
 {
-	struct imp *im = &x->im;
-	struct imp_mm *mm = c->t->mm;
 	uint64_t no[PROG_BLOCKS];
-	unsigned n;
+	const unsigned n = pick_blocks(im, mm, no);
 
-	if (mm->users > 1) { /* a vfork child that did not exec */
-		mm->users--;
-		return;
-	}
-	n = pick_blocks(im, mm, no);
 	for (unsigned i = 0; i < 2 * n; i++) /* twice: showing may have cut the program */
 		imp_show(im, mm, no[i % n] * IMP_BLOCK, IMP_BLOCK);
 	if (n > 1) /* one block goes entry by entry, as in kernels without the batch */
@@ -568,6 +565,16 @@ static void sys_exit_group(struct strace *x, const struct call *c)
 		imp_act(im, mm, OP_get_and_clear_full_ptes, no[i] * IMP_BLOCK, IMP_BLOCK, 2);
 	imp_mm_clear(im, mm);
 	mm->nvma = 0;
+}
+
+static void sys_exit_group(struct strace *x, const struct call *c)
+{
+	struct imp_mm *mm = c->t->mm;
+
+	if (mm->users > 1) /* a vfork child that did not exec */
+		mm->users--;
+	else
+		imp_exit(&x->im, mm);
 }
 
 /* ---- lines ---- */
@@ -586,10 +593,20 @@ static bool run_memory(struct imp *im, const struct call *c)
 		if (strcmp(c->name, tab[i].name))
 			continue;
 		tab[i].fn(im, c);
-		imp_border(im, c->t->mm);
+		imp_border(im, c->mm);
 		return true;
 	}
 	return false;
+}
+
+bool imp_memory_call(struct imp *im, struct imp_mm *mm, const char *name, char *const *arg, unsigned narg,
+		     int64_t ret)
+{
+	struct call c = {.mm = mm, .name = name, .ret = ret};
+
+	for (; c.narg < narg && c.narg < IMP_NARGS; c.narg++)
+		c.arg[c.narg] = arg[c.narg];
+	return run_memory(im, &c);
 }
 
 static void run_call(struct strace *x, const struct call *c)
@@ -636,7 +653,7 @@ static char *split_args(char *s, struct call *c)
 			depth++;
 		else if (strchr(")]}", *s) && depth)
 			depth--;
-		if (*s != ',' || depth || c->narg == NARGS)
+		if (*s != ',' || depth || c->narg == IMP_NARGS)
 			continue;
 		*s = '\0';
 		c->arg[c->narg++] = s + 1 + (s[1] == ' ');
@@ -655,7 +672,7 @@ static bool is_name(const char *s, size_t n)
 /* "mmap(NULL, ...) = 0x7f..." */
 static void parse_call(struct strace *x, struct task *t, char *s)
 {
-	struct call c = {.t = t, .name = s};
+	struct call c = {.t = t, .mm = t->mm, .name = s};
 	char *p = strchr(s, '(');
 
 	if (!p || !is_name(s, (size_t)(p - s))) {

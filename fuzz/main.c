@@ -26,7 +26,17 @@ const char *__asan_default_options(void)
 #endif
 #endif
 
-enum { O_IMPL = 1, O_BUG = 2, O_TRACE = 4, O_OUT = 8, O_QUIET = 16, O_CHECK = 32, O_EXHAUST = 64, O_FORMAT = 128 };
+enum {
+	O_IMPL = 1,
+	O_BUG = 2,
+	O_TRACE = 4,
+	O_OUT = 8,
+	O_QUIET = 16,
+	O_CHECK = 32,
+	O_EXHAUST = 64,
+	O_FORMAT = 128,
+	O_ACCESSES = 256
+};
 /* Options without a letter. */
 enum { K_OPS = 256, K_PAGES, K_EVENTS, K_CORE, K_HEADERS, K_RESUME, K_TIME, K_ALL_BUGS, K_LIST, K_FORMAT };
 
@@ -49,11 +59,25 @@ static const struct cmd {
 	{"save", "FILE...", 1, UINT_MAX, O_IMPL | O_BUG | O_OUT, cmd_save,
 	 "minimize diverging programs, replay them ten times, file them",
 	 "Writes OUT/<class>-<op>-<what>/{input.pt,NOTE.md}; a known signature keeps the shorter program."},
-	{"import", "strace|ftrace FILE", 2, 2, O_OUT, cmd_import, "make programs from a real trace",
+	{"import", "strace|ftrace|lackey FILE", 2, 2, O_OUT, cmd_import, "make programs from a real trace",
 	 "FILE is plain or gzip-compressed, - is standard input. Unknown lines are skipped and counted. strace: "
 	 "made "
 	 "with `strace -f`; ftrace: a trace of an arm64 kernel's page-table functions. Programs go to the folder "
 	 "OUT."},
+	{"record", "-- CMD...", 1, UINT_MAX, O_OUT | O_ACCESSES, cmd_record,
+	 "make programs from a command that runs now",
+	 "Runs CMD under strace and imports its system calls into the folder OUT while they come: no log is "
+	 "stored. With "
+	 "--accesses CMD runs under valgrind (some 100 times slower) and its memory accesses are reduced to what "
+	 "changes "
+	 "a page. Ctrl-C ends CMD and keeps what was traced. CMD's exit status is reported and is no failure."},
+	{"distill", "DIR", 1, 1, O_IMPL | O_BUG | O_OUT | O_QUIET, cmd_distill,
+	 "keep the few programs that show all",
+	 "Runs every program under DIR and copies those that add a state feature, effective op or event to the "
+	 "folder OUT; "
+	 "says which it drops. Deletes nothing; without -o only says. Edge coverage needs fuzz-libfuzzer -merge=1. "
+	 "The "
+	 "exit status is 77 if one diverges (it is kept)."},
 	{"stats", "DIR", 1, 1, O_IMPL | O_BUG | O_CHECK, cmd_stats, "run a corpus; how many ops take effect",
 	 "Runs every program under DIR. The exit status is 77 if one diverges."},
 	{"ops", "", 0, 0, 0, cmd_ops, "list operations and events", NULL},
@@ -91,6 +115,7 @@ static const struct {
 	{O_EXHAUST, {"time", K_TIME, "SECONDS", 0, "stop after SECONDS", 1}},
 	{O_EXHAUST, {"resume", K_RESUME, "FILE", 0, "go on from FILE if it exists; written when stopped", 1}},
 	{O_EXHAUST, {"all-bugs", K_ALL_BUGS, NULL, 0, "optimum of every planted bug against the minimizer", 1}},
+	{O_ACCESSES, {"accesses", 'a', NULL, 0, "trace memory accesses too, with valgrind", 0}},
 	{O_CHECK, {"check", 'c', NULL, 0, "exit 1 unless 80 % of all ops and 30 % of each take effect", 0}},
 };
 
@@ -218,6 +243,9 @@ static error_t take(int key, char *arg, struct argp_state *s)
 	case 'q':
 		a->quiet = true;
 		return 0;
+	case 'a':
+		a->accesses = true;
+		return 0;
 	case 'c':
 		a->check = true;
 		return 0;
@@ -263,9 +291,9 @@ static void print_help(FILE *f)
 	      "Differential fuzzing of arm64 Linux page-table code: replay, minimize, convert.\n\n",
 	      f);
 	for (unsigned i = 0; i < NCMDS; i++)
-		fprintf(f, "  %-7s %-19s %s\n", cmds[i].name, cmds[i].args, cmds[i].help);
+		fprintf(f, "  %-7s %-25s %s\n", cmds[i].name, cmds[i].args, cmds[i].help);
 	fputs("\n`ptdiff COMMAND --help` says more. Exit status: 0 agrees or done, 77 divergence, 70 timeout,\n"
-	      "64 usage, 65 unreadable input, 74 output that cannot be written.\n",
+	      "64 usage, 65 unreadable input, 69 missing package, 74 output that cannot be written.\n",
 	      f);
 }
 
