@@ -146,10 +146,12 @@ void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struc
 		old->gone_from = op->begin;
 		old->gone_by = op->id;
 		v = push_version(mm, page);
-		*v = ref_never_mapped;
-		v->val = *val;
-		v->born = op->begin;
-		v->by = op->id;
+		*v = (struct ref_version){.val = *val,
+					  .born = op->begin,
+					  .gone_from = REF_NEVER,
+					  .gone = REF_NEVER,
+					  .dead = REF_NEVER,
+					  .by = op->id};
 		if (keep_ad) {
 			v->young = old->young;
 			v->dirty = old->dirty;
@@ -245,17 +247,23 @@ struct bounds {
 	bool must_young, may_young, must_dirty, may_dirty;
 };
 
+static bool ad_explained(const struct bounds *b, const struct ref_obs *o)
+{
+	return o->dirty >= b->must_dirty && o->dirty <= b->may_dirty && o->young >= b->must_young &&
+	       o->young <= b->may_young;
+}
+
 static struct ref_verdict check_ad(const struct bounds *b, const struct ref_obs *o, uint8_t op, unsigned page)
 {
+	if (ad_explained(b, o))
+		return explained;
 	if (b->must_dirty && !o->dirty)
 		return verdict("ad", "dirty-lost", op, page);
 	if (o->dirty && !b->may_dirty)
 		return verdict("ad", "dirty-invented", op, page);
 	if (b->must_young && !o->young)
 		return verdict("ad", "young-lost", op, page);
-	if (o->young && !b->may_young)
-		return verdict("ad", "young-invented", op, page);
-	return explained;
+	return verdict("ad", "young-invented", op, page);
 }
 
 /* The version a return value speaks about: what was there before a removal, what is there otherwise. */
@@ -472,13 +480,26 @@ struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct re
 	return v;
 }
 
+bool ref_entry_explained(struct ref_mm *mm, unsigned page, const struct ref_obs *o)
+{
+	const struct ref_version *v = ref_now(mm, page);
+	struct bounds b;
+
+	set_put(mm->changed, page, false);
+	if (!same_val(&v->val, &o->val))
+		return false;
+	if (v->val.kind != REF_PRESENT)
+		return true;
+	b = bounds_of(v, false);
+	return ad_explained(&b, o);
+}
+
 struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op)
 {
 	const struct ref_version *v = ref_now(mm, page);
 	const char *diff = val_diff(&v->val, &o->val);
 	struct bounds b;
 
-	set_put(mm->changed, page, false);
 	if (diff)
 		return verdict("state", diff, op, page);
 	if (v->val.kind != REF_PRESENT)

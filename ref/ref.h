@@ -140,7 +140,7 @@ struct ref_mm {
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
 	/* Sets of pages: those that map something; that hold anything; whose entry must be checked, because since
-	 * the last ref_check_entry() what it has to answer for may have changed, or ref_recheck() asked for it. */
+	 * ref_entry_explained() what it has to answer for may have changed, or ref_recheck() asked for it. */
 	uint64_t present[REF_WORDS], used[REF_WORDS], changed[REF_WORDS];
 	struct ref_page page[REF_MAX_PAGES];
 	_Alignas(64) struct ref_version ring[REF_MAX_PAGES][REF_RING];
@@ -225,6 +225,9 @@ static inline void ref_recheck(struct ref_mm *mm, unsigned page)
 	mm->changed[page / 64] |= 1ull << (page % 64);
 }
 
+/* Is what the table shows for `page` as specified, when no operation is open (or the open one has just ended)? If
+ * not, ref_check_entry() says how. */
+bool ref_entry_explained(struct ref_mm *mm, unsigned page, const struct ref_obs *o);
 /* What the table shows for `page` when no operation is open (or the open one has just ended). */
 struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op);
 
@@ -244,9 +247,10 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 	X(ptep_get_lockless)                                                                                       \
 	X(ptep_get_and_clear)                                                                                      \
 	X(ptep_get_and_clear_full)                                                                                 \
-	X(get_and_clear_full_ptes) X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes)                        \
-		X(ptep_set_access_flags) X(ptep_test_and_clear_young) X(ptep_clear_flush_young)                    \
-			X(clear_young_dirty_ptes) X(flush_tlb_range)
+	X(get_and_clear_full_ptes)                                                                                 \
+	X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes) X(ptep_set_access_flags)                          \
+		X(ptep_test_and_clear_young) X(ptep_clear_flush_young) X(clear_young_dirty_ptes)                   \
+			X(flush_tlb_range)
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
 	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
