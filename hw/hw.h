@@ -80,8 +80,8 @@ struct hw_config {
 	uint8_t bbml;		    /* 0, 1, 2; 3 = level 2 and never a conflict abort */
 	uint8_t drain, xlate, pick; /* personalities */
 	bool early;		    /* early walks happen (never with ets2) */
-	bool late;		    /* a CPU's AF/dirty update may reach memory after its access (needs a lazy drain) */
-	bool alloc_fails;	    /* hashed failures of hw_table_alloc */
+	bool late;	  /* a CPU's AF/dirty update may reach memory after its access (needs a lazy drain) */
+	bool alloc_fails; /* hashed failures of hw_table_alloc */
 	uint32_t salt;
 };
 
@@ -199,9 +199,9 @@ void hw_do_context_sync(unsigned cpu); /* exception entry/return, ISB effect */
 /* For exhaustive exploration. The access in the k-th of all ways it can go now; returns how many there are. */
 unsigned hw_explore_access(struct hw_access *a, unsigned k);
 unsigned hw_drainable(unsigned cpu); /* different stores that hw_do_drain can drain now */
-unsigned hw_late_count(void); /* AF/dirty updates promised and not made yet (config.late) */
-void hw_do_late(unsigned i);  /* make one */
-uint64_t hw_canon_hash(void); /* equal states behave alike: clocks and counters do not enter */
+unsigned hw_late_count(void);	     /* AF/dirty updates promised and not made yet (config.late) */
+void hw_do_late(unsigned i);	     /* make one */
+uint64_t hw_canon_hash(void);	     /* equal states behave alike: clocks and counters do not enter */
 
 /* Value a location will have once all pending stores drained; no step, no side effect. */
 uint64_t hw_peek(const void *p);
