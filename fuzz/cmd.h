@@ -32,6 +32,7 @@ int cmd_impls(const struct cmd_args *a);
 int cmd_bugs(const struct cmd_args *a);
 int cmd_litmus(const struct cmd_args *a);
 int cmd_exhaust(const struct cmd_args *a);
+int cmd_export(const struct cmd_args *a);
 
 enum { EXIT_PACKAGE = 69 }; /* a program that the command needs is not installed */
 

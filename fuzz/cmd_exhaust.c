@@ -126,38 +126,47 @@ static void on_signal(int sig)
 	exh_stop();
 }
 
-static int all_bugs(struct exh_opts *o, const char *one)
+enum verdict { V_OPTIMUM, V_LONGER, V_TOO_LONG, V_OPEN, V_NONE, NVERDICTS };
+
+static enum verdict judge(const struct exh_row *row)
 {
-	unsigned good = 0, bad = 0, open = 0;
+	if (!row->minimized)
+		return V_NONE;
+	if (row->shorter)
+		return row->minimized == row->shorter + 1 ? V_LONGER : V_TOO_LONG;
+	return row->complete + 1 >= row->minimized ? V_OPTIMUM : V_OPEN;
+}
+
+static int all_bugs(const struct exh_opts *o, const char *one)
+{
+	static const char *const words[] = {"optimum", "one more than the optimum", "TOO LONG", "open",
+					    "not generated"};
+	unsigned n[NVERDICTS] = {0};
 	struct exh_row row;
 
-	printf("%-30s %9s %8s %9s %9s  %s\n", "bug", "minimized", "optimum", "shortest", "seconds", "signature");
+	printf("%-30s %9s %8s %8s  %-26s %s\n", "bug", "minimized", "optimum", "seconds", "verdict", "signature");
 	for (unsigned b = 0; b < pt_nbugs; b++) {
-		const char *verdict = "";
+		enum verdict v;
 
 		if (one && strcmp(one, pt_bugs[b].name))
 			continue;
 		exh_bug((int)b, o, &row);
-		if (!row.minimized)
-			verdict = "  not generated";
-		else if (!row.optimum && row.complete + 2 < row.minimized)
-			verdict = "  open: not explored so far";
-		else if (row.optimum && row.minimized > row.optimum + 1)
-			verdict = "  MINIMIZER TOO LONG";
-		if (*verdict == 0)
-			good++;
-		else if (row.optimum && row.minimized > row.optimum + 1)
-			bad++;
-		else
-			open++;
-		printf("%-30s %9u %5s%3u %9u %9.1f  %s%s\n", pt_bugs[b].name, row.minimized, row.optimum ? "" : ">",
-		       row.optimum ? row.optimum : row.complete, row.shortest, row.seconds,
-		       row.minimized ? row.sig : row.shortest_sig, verdict);
+		v = judge(&row);
+		n[v]++;
+		printf("%-30s %9u %5s%3u %8.1f  %-26s %s%s", pt_bugs[b].name, row.minimized, v == V_OPEN ? ">" : "",
+		       row.shorter   ? row.shorter
+		       : v == V_OPEN ? row.complete
+				     : row.minimized,
+		       row.seconds, words[v], row.sig, row.own ? " (own ops)" : "");
+		if (row.other && row.other != row.shorter)
+			printf("; %u: %s", row.other, row.other_sig);
+		putchar('\n');
 		if (cmd_flush())
 			return EXIT_OUTPUT;
 	}
-	printf("%u within one of the optimum, %u too long, %u open\n", good, bad, open);
-	return bad != 0;
+	printf("%u optimum, %u one more, %u too long, %u open, %u not generated\n", n[V_OPTIMUM], n[V_LONGER],
+	       n[V_TOO_LONG], n[V_OPEN], n[V_NONE]);
+	return n[V_TOO_LONG] != 0;
 }
 
 int cmd_exhaust(const struct cmd_args *a)

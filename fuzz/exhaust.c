@@ -12,7 +12,8 @@
  * extended but never merged.
  *
  * Symmetries cut: the two folios of one shape (the second is used only after the first), the CPUs (the first op
- * runs on CPU 0), the agents that stand for the op's own CPU inside the kernel, and preemption where nothing could
+ * runs on CPU 0), headers that differ only in what an access meets (programs without an access are judged under one
+ * of them), the agents that stand for the op's own CPU inside the kernel, and preemption where nothing could
  * run meanwhile.
  */
 #include "exhaust.h"
@@ -30,7 +31,7 @@
 #define AT_END	   255
 #define NO_NODE	   UINT32_MAX
 
-enum { N_PARKED = 1, N_FOLIO0 = 2, N_TABLES = 4, N_PARKED_READER = 8 };
+enum { N_PARKED = 1, N_FOLIO0 = 2, N_TABLES = 4, N_PARKED_READER = 8, N_ACCESS = 16 };
 
 struct event {
 	uint8_t letter, at; /* before the at-th step, or AT_END */
@@ -55,6 +56,7 @@ struct known {
 /* One header's states, in order of records. */
 struct space {
 	const struct exh_variant *v;
+	bool covered; /* another space judges its programs without accesses */
 	struct node *node;
 	uint32_t n, cap;
 	uint32_t level[EXH_LEVELS + 2]; /* nodes of L records are [level[L], level[L + 1]) */
@@ -79,6 +81,7 @@ static struct {
 	unsigned nspace;
 	struct known *known;
 	uint64_t nknown, cap;
+	unsigned last; /* the last level: nothing is extended */
 	struct place at;
 	double began, shown, before; /* seconds; `before`: of earlier runs of a resumed search */
 	double spent[EXH_MAX_EVENTS + 1];
@@ -322,12 +325,17 @@ static void write_program(const struct space *s, uint32_t i, struct prog *p)
 		write_op(p, &s->node[chain[n]]);
 }
 
+static bool is_last(const struct node *n)
+{
+	return n->ops == S.o->ops || S.at.records == S.last;
+}
+
 /* A program within the bounds that has been run without a finding: may it go on? */
 static void keep(struct space *s, const struct node *n)
 {
 	struct node *to;
 
-	if (n->ops == S.o->ops || S.r->end != EXH_COMPLETE)
+	if (is_last(n) || S.r->end != EXH_COMPLETE)
 		return;
 	if (!S.parked && is_known(s, n))
 		return;
@@ -344,8 +352,12 @@ static void try_program(struct space *s, struct prog *p, const struct node *n)
 {
 	struct outcome out;
 
-	S.r->runs++;
 	S.r->programs += n->weight;
+	if (s->covered && is_last(n) && !(n->flags & N_ACCESS)) {
+		S.r->symmetric++;
+		return;
+	}
+	S.r->runs++;
 	if (run(p, &out, false))
 		keep(s, n);
 	else
@@ -429,9 +441,12 @@ static void add_event(struct space *s, struct prog *p, struct node *n, unsigned 
 {
 	struct prog *q = p;
 	const unsigned was = p->n;
+	const uint8_t flags = n->flags;
 
 	n->ev[n->nev++] = e;
 	n->events++;
+	if (is_access(S.a.ev[e.letter].r.kind))
+		n->flags |= N_ACCESS;
 	write_event(&q->r[q->n++], &e);
 	if (more == 1)
 		try_program(s, q, n);
@@ -440,6 +455,7 @@ static void add_event(struct space *s, struct prog *p, struct node *n, unsigned 
 	q->n = was;
 	n->nev--;
 	n->events--;
+	n->flags = flags;
 }
 
 /* All ways to add `more` events to the op at the end of p, none before the ones it has. */
@@ -501,7 +517,7 @@ static void extend(struct space *s, uint32_t i, struct prog *p, unsigned letter,
 	struct node n = {.parent = i,
 			 .letter = (uint16_t)letter,
 			 .cpu = (uint8_t)cpu,
-			 .flags = from.flags & (N_FOLIO0 | N_TABLES),
+			 .flags = from.flags & (N_FOLIO0 | N_TABLES | N_ACCESS),
 			 .ops = from.ops + 1,
 			 .events = from.events,
 			 .weight = from.weight};
@@ -509,6 +525,8 @@ static void extend(struct space *s, uint32_t i, struct prog *p, unsigned letter,
 
 	if (op->kind == OP_set_ptes && (op->a & 15) == 0)
 		n.flags |= N_FOLIO0;
+	if (op->kind == OP_touch)
+		n.flags |= N_ACCESS;
 	if (op->kind == OP_free_table)
 		n.flags |= N_TABLES;
 	p->r[p->n] = *op;
@@ -628,9 +646,7 @@ static bool expand_range(struct space *s, unsigned with)
 
 static void search(void)
 {
-	const unsigned all = S.o->ops + S.o->events, last = S.o->records && S.o->records < all ? S.o->records : all;
-
-	for (; S.at.records <= last; S.at.records++, S.at.space = 0) {
+	for (; S.at.records <= S.last; S.at.records++, S.at.space = 0) {
 		for (; S.at.space < S.nspace; S.at.space++, S.at.with = 0) {
 			struct space *s = &S.space[S.at.space];
 
@@ -790,6 +806,8 @@ static void set_up(const struct exh_opts *o, struct exh_result *r)
 		if (!(o->variants >> i & 1))
 			continue;
 		s->v = &exh_variants[i];
+		for (unsigned k = 0; k < S.nspace; k++)
+			s->covered |= s->v->like && !strcmp(S.space[k].v->name, s->v->like);
 		s->node = calloc(1024, sizeof(*s->node));
 		s->cap = 1024;
 		s->n = 1;
@@ -798,6 +816,9 @@ static void set_up(const struct exh_opts *o, struct exh_result *r)
 		S.nspace++;
 	}
 	S.at.records = 1;
+	S.last = o->ops + o->events;
+	if (o->records && o->records < S.last)
+		S.last = o->records;
 }
 
 void exh_run(const struct exh_opts *o, struct exh_result *r)

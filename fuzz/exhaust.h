@@ -28,6 +28,7 @@ extern const unsigned exh_ncores;
 /* A header. Every one has the small geometry and two CPUs. */
 struct exh_variant {
 	const char *name, *why;
+	const char *like; /* differs from it only in what an access meets: programs without one are that one's */
 	struct prog_hdr h;
 };
 extern const struct exh_variant exh_variants[];
@@ -73,10 +74,11 @@ void exh_stop(void); /* from a signal handler: stop at the next state */
 struct exh_row {
 	char sig[SIG_MAX];  /* what the minimizer kept */
 	unsigned minimized; /* its records; 0: generation found nothing */
-	unsigned optimum;   /* records of the shortest program with that signature; 0: none found */
-	unsigned shortest;  /* with any signature */
-	char shortest_sig[SIG_MAX];
-	unsigned complete; /* no program up to here has that signature */
+	unsigned shorter;   /* records of a shorter program with that signature; 0: there is none */
+	unsigned complete;  /* programs up to so many records were all tried */
+	bool own;	    /* only with the minimized program's own ops */
+	unsigned other;	    /* records of the shortest program with any signature, if shorter; 0: none */
+	char other_sig[SIG_MAX];
 	double seconds;
 	uint64_t runs;
 };

@@ -3,7 +3,8 @@
  * The minimizer against the optimum.
  *
  * Property: `minimized` is what min_program() made of the first generated program that shows the bug, as the
- * fuzzer would; `optimum` is the length of the shortest program with the same signature, of all within the bounds.
+ * fuzzer would; there is a shorter program with the same signature within the bounds iff `shorter` says so, as far as
+ * `complete` reaches.
  */
 #include "exhaust.h"
 
@@ -40,45 +41,57 @@ static bool hunt(int bug, const struct exh_opts *o, struct prog *p, char *sig)
 	return false;
 }
 
-static void explore(const struct exh_opts *from, const char *want, unsigned records, struct exh_result *r,
-		    struct exh_row *row)
+/* Programs shorter than the minimized one: with `want`, or any. */
+static unsigned explore(const struct exh_opts *from, const char *want, struct exh_result *r, struct exh_row *row)
 {
 	struct exh_opts o = *from;
 
 	o.want = want;
-	if (records)
-		o.records = records;
+	o.records = row->minimized - 1;
+	if (!o.records)
+		return 0;
 	exh_run(&o, r);
 	row->seconds += r->seconds;
 	row->runs += r->runs;
+	row->complete = r->end == EXH_FOUND ? r->found.n - 1 : r->complete;
+	return r->end == EXH_FOUND ? r->found.n : 0;
 }
 
-void exh_bug(int bug, const struct exh_opts *o, struct exh_row *row)
+/* Four records and more are too many for every op: take the ones that matter, as the program itself has them. */
+static void own_core(const struct prog *p, struct exh_opts *o)
+{
+	o->core = exh_cores[0];
+	o->core.ops = o->core.events = 0;
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->r[i].is_event)
+			o->core.events |= 1u << p->r[i].kind;
+		else
+			o->core.ops |= 1u << p->r[i].kind;
+	}
+	o->variants &= 3; /* plain, dirty */
+}
+
+void exh_bug(int bug, const struct exh_opts *from, struct exh_row *row)
 {
 	static struct exh_result r;
 	static struct prog p;
+	struct exh_opts o = *from;
 
 	memset(row, 0, sizeof(*row));
-	if (hunt(bug, o, &p, row->sig)) {
-		pt_bug_on = bug;
-		min_program(&p, o->impl, row->sig, NULL, NULL);
-		row->minimized = p.n;
+	if (!hunt(bug, &o, &p, row->sig)) {
+		pt_bug_on = -1;
+		return;
 	}
 	pt_bug_on = bug;
-	explore(o, NULL, row->minimized, &r, row);
-	row->complete = r.complete;
-	if (r.end == EXH_FOUND) {
-		row->shortest = r.found.n;
-		memcpy(row->shortest_sig, r.outcome.sig, SIG_MAX);
-		row->complete = r.found.n - 1;
-	}
-	if (row->minimized && row->shortest && !strcmp(row->sig, row->shortest_sig)) {
-		row->optimum = row->shortest;
-	} else if (row->minimized && row->shortest) {
-		explore(o, row->sig, row->minimized, &r, row);
-		row->complete = r.complete;
-		if (r.end == EXH_FOUND)
-			row->optimum = r.found.n;
+	min_program(&p, o.impl, row->sig, NULL, NULL);
+	row->minimized = p.n;
+	row->own = p.n > 4;
+	if (row->own)
+		own_core(&p, &o);
+	row->other = explore(&o, NULL, &r, row);
+	if (row->other) {
+		memcpy(row->other_sig, r.outcome.sig, SIG_MAX);
+		row->shorter = strcmp(row->sig, row->other_sig) ? explore(&o, row->sig, &r, row) : row->other;
 	}
 	pt_bug_on = -1;
 }

@@ -93,6 +93,10 @@ static const struct cmd {
 	 "Breadth-first by number of records: the first finding is as short as any. Progress goes to standard "
 	 "error; Ctrl-C stops, and --resume FILE goes on from there (docs/exhaust.md). The exit status is 77 if a "
 	 "program diverges."},
+	{"export", "FILE", 1, 1, O_IMPL | O_BUG | O_OUT | O_FORMAT, cmd_export,
+	 "write a replay's page-table events for another tool",
+	 "--format casemate: the trace lines of that checker of break-before-make, to OUT or standard output "
+	 "(docs/export.md says what it can judge). What ptdiff says of the program goes to standard error."},
 	{"bugs", "", 0, 0, O_QUIET, cmd_bugs, "list planted bugs", NULL},
 };
 enum { NCMDS = sizeof(cmds) / sizeof(cmds[0]) };
@@ -116,6 +120,7 @@ static const struct {
 	{O_EXHAUST, {"resume", K_RESUME, "FILE", 0, "go on from FILE if it exists; written when stopped", 1}},
 	{O_EXHAUST, {"all-bugs", K_ALL_BUGS, NULL, 0, "optimum of every planted bug against the minimizer", 1}},
 	{O_ACCESSES, {"accesses", 'a', NULL, 0, "trace memory accesses too, with valgrind", 0}},
+	{O_FORMAT, {"format", K_FORMAT, "FORMAT", 0, "casemate", 1}},
 	{O_CHECK, {"check", 'c', NULL, 0, "exit 1 unless 80 % of all ops and 30 % of each take effect", 0}},
 };
 
