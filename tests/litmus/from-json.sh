@@ -6,6 +6,11 @@
 # Property: nothing is decided here but notation. A verdict is taken over where its oracle is trusted; one that models
 # dispute, or that an oracle did not give, becomes `unknown`. The older FEAT_ETS forbids less than FEAT_ETS2 and more
 # than the base, so its Forbidden holds for ETS2 and its Allowed for the base.
+#
+# The file is an array of objects: name, oracle, source_path, relation, note, hw_update ("none", "HA", "HD", "HA HD"),
+# init {pte: {page: descriptor}, mem: {Px: value}}, threads (arrays of instructions), condition, verdict and verdict_ets2
+# ("Allowed", "Forbidden", null), final_states and final_states_ets2 (arrays of {observed: value}), bbm_required_flag.
+# With verdict_ets instead of verdict_ets2 (REMS): init maps table entries of any level, and trust says "ok" or why not.
 set -euo pipefail
 
 [ $# -eq 2 ] || {
