@@ -222,23 +222,40 @@ static const struct {
 	{"full", 50},  {"tables", 25}, {"high", 25},  {"smmu", 30}, {"xlate", 30},  {"pick", 30},
 };
 
-static void pick_field(struct mut *m, struct rec *r, const struct op_field *f)
+static uint8_t bias_of(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(field_bias) / sizeof(field_bias[0]); i++)
+		if (!strcmp(name, field_bias[i].name))
+			return field_bias[i].percent;
+	return 85;
+}
+
+/* Names are compared once, not at every mutation. */
+static const uint8_t *biases(const struct rec *r)
+{
+	static uint8_t table[2][OP_NKINDS > EV_NKINDS ? OP_NKINDS : EV_NKINDS][OP_MAX_FIELDS];
+	const struct op_desc *d = rec_desc(r);
+	uint8_t *row = table[r->is_event][r->kind];
+
+	for (unsigned i = 0; i < OP_MAX_FIELDS && d->field[i].name && !row[i]; i++)
+		row[i] = bias_of(d->field[i].name);
+	return row;
+}
+
+static void pick_field(struct mut *m, struct rec *r, const struct op_field *f, unsigned p)
 {
 	const unsigned max = (1u << f->bits) - 1;
-	unsigned p = 85;
 
-	for (unsigned i = 0; i < sizeof(field_bias) / sizeof(field_bias[0]); i++)
-		if (!strcmp(f->name, field_bias[i].name))
-			p = field_bias[i].percent;
 	rec_set_field(r, f, percent(m, p) ? 1 + below(m, max) : 0);
 }
 
 static void pick_fields(struct mut *m, struct rec *r)
 {
 	const struct op_desc *d = rec_desc(r);
+	const uint8_t *p = biases(r);
 
 	for (unsigned i = 0; i < OP_MAX_FIELDS && d->field[i].name; i++)
-		pick_field(m, r, &d->field[i]);
+		pick_field(m, r, &d->field[i], p[i]);
 }
 
 static void pick_salt(struct mut *m, struct rec *r)
@@ -632,8 +649,11 @@ static bool do_change_arg(struct mut *m)
 		pick_page(m, r, near_rec(m, m->p.n));
 		return true;
 	}
-	if (nf)
-		pick_field(m, r, &d->field[below(m, nf)]);
+	if (nf) {
+		const unsigned i = below(m, nf);
+
+		pick_field(m, r, &d->field[i], biases(r)[i]);
+	}
 	return nf;
 }
 
