@@ -145,12 +145,14 @@ static int all_bugs(const struct exh_opts *o, const char *one)
 	struct exh_row row;
 
 	printf("%-30s %9s %8s %8s  %-26s %s\n", "bug", "minimized", "optimum", "seconds", "verdict", "signature");
-	for (unsigned b = 0; b < pt_nbugs; b++) {
+	for (unsigned b = 0; b < pt_nbugs && !exh_stopped(); b++) {
 		enum verdict v;
 
 		if (one && strcmp(one, pt_bugs[b].name))
 			continue;
 		exh_bug((int)b, o, &row);
+		if (exh_stopped())
+			break;
 		v = judge(&row);
 		n[v]++;
 		printf("%-30s %9u %5s%3u %8.1f  %-26s %s%s", pt_bugs[b].name, row.minimized, v == V_OPEN ? ">" : "",

@@ -104,6 +104,11 @@ void exh_stop(void)
 	stop_asked = 1;
 }
 
+bool exh_stopped(void)
+{
+	return stop_asked != 0;
+}
+
 static double seconds(void)
 {
 	struct timespec t;

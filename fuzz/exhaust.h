@@ -69,6 +69,7 @@ struct exh_result {
 int exh_core_find(struct exh_core *c, const char *name);
 void exh_run(const struct exh_opts *o, struct exh_result *r);
 void exh_stop(void); /* from a signal handler: stop at the next state */
+bool exh_stopped(void);
 
 /* One planted bug, the minimizer against the optimum. Only where bugs are compiled in. */
 struct exh_row {
