@@ -109,6 +109,8 @@ run_make() {
 verb_build() {
 	if [ -n "${OSS:-}" ]; then
 		need_packages oss
+		make_build_dir
+		rm -rf build/obj/oss build/obj/oss-core # the caller's flags may have changed
 		run_make oss
 		fuzz/oss.sh "$OUT"
 		return
