@@ -191,31 +191,44 @@ static bool run(struct prog *p, struct outcome *out, bool note)
 	return !out->sig[0];
 }
 
-static void found(const struct prog *p, const struct outcome *out)
+/* Does the program agree without the planted bug? Without bugs compiled in every finding counts. */
+static bool is_the_bugs(const struct prog *p)
 {
-	struct prog q = *p;
-	struct outcome o = *out;
-
-	if (S.o->want && strcmp(S.o->want, out->sig)) {
-		S.r->other++;
-		return;
-	}
 #ifdef PTDIFF_BUGS
 	const int bug = pt_bug_on;
+	struct prog q = *p;
+	struct outcome out;
 
 	pt_bug_on = -1;
-	exec_run(&q, S.o->impl, &o);
+	exec_run(&q, S.o->impl, &out);
 	pt_bug_on = bug;
-	if (bug >= 0 && o.sig[0]) { /* not the bug's */
-		S.r->other++;
+	return bug < 0 || !out.sig[0];
+#else
+	(void)p;
+	return true;
+#endif
+}
+
+static void found(const struct prog *p, const struct outcome *out)
+{
+	struct exh_result *r = S.r;
+	struct prog q = *p;
+
+	if (S.o->want && strcmp(S.o->want, out->sig)) {
+		r->other++;
+		if (!r->other_records && is_the_bugs(p)) {
+			r->other_records = p->n;
+			memcpy(r->other_sig, out->sig, SIG_MAX);
+		}
 		return;
 	}
-#endif
-	q = *p;
-	exec_run(&q, S.o->impl, &o);
-	S.r->end = EXH_FOUND;
-	S.r->found = *p;
-	S.r->outcome = o;
+	if (!is_the_bugs(p)) {
+		r->other++;
+		return;
+	}
+	exec_run(&q, S.o->impl, &r->outcome);
+	r->end = EXH_FOUND;
+	r->found = *p;
 }
 
 /* --- known states */

@@ -51,14 +51,16 @@ enum exh_end { EXH_COMPLETE, EXH_FOUND, EXH_STOPPED, EXH_MEMORY, EXH_BAD_FILE };
 
 struct exh_result {
 	enum exh_end end;
-	unsigned complete;   /* records up to which every program was covered */
-	uint64_t runs;	     /* programs executed */
-	double programs;     /* programs covered: executed, and those that reach a state by another way */
-	uint64_t states;     /* quiescent states kept */
-	uint64_t equivalent; /* programs that ended in a known state: not extended */
-	uint64_t symmetric;  /* continuations not tried: another naming, position or spelling of one that is */
-	uint64_t illegal;    /* continuations that clip to another one, or to nothing */
-	uint64_t other;	     /* findings with another signature than the wanted one */
+	unsigned complete;	/* records up to which every program was covered */
+	uint64_t runs;		/* programs executed */
+	double programs;	/* programs covered: executed, and those that reach a state by another way */
+	uint64_t states;	/* quiescent states kept */
+	uint64_t equivalent;	/* programs that ended in a known state: not extended */
+	uint64_t symmetric;	/* continuations not tried: another naming, position or spelling of one that is */
+	uint64_t illegal;	/* continuations that clip to another one, or to nothing */
+	uint64_t other;		/* findings with another signature than the wanted one */
+	unsigned other_records; /* the shortest of those */
+	char other_sig[SIG_MAX];
 	double seconds;
 	struct prog found; /* EXH_FOUND */
 	struct outcome outcome;

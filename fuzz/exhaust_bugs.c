@@ -41,20 +41,26 @@ static bool hunt(int bug, const struct exh_opts *o, struct prog *p, char *sig)
 	return false;
 }
 
-/* Programs shorter than the minimized one: with `want`, or any. */
-static unsigned explore(const struct exh_opts *from, const char *want, struct exh_result *r, struct exh_row *row)
+/* All programs shorter than the minimized one. */
+static void explore(const struct exh_opts *from, struct exh_row *row)
 {
+	static struct exh_result r;
 	struct exh_opts o = *from;
 
-	o.want = want;
+	o.want = row->sig;
 	o.records = row->minimized - 1;
 	if (!o.records)
-		return 0;
-	exh_run(&o, r);
-	row->seconds += r->seconds;
-	row->runs += r->runs;
-	row->complete = r->end == EXH_FOUND ? r->found.n - 1 : r->complete;
-	return r->end == EXH_FOUND ? r->found.n : 0;
+		return;
+	exh_run(&o, &r);
+	row->seconds = r.seconds;
+	row->runs = r.runs;
+	row->complete = r.complete;
+	row->other = r.other_records;
+	memcpy(row->other_sig, r.other_sig, SIG_MAX);
+	if (r.end == EXH_FOUND) {
+		row->shorter = r.found.n;
+		row->complete = r.found.n - 1;
+	}
 }
 
 /* Four records and more are too many for every op: take the ones that matter, as the program itself has them. */
@@ -73,7 +79,6 @@ static void own_core(const struct prog *p, struct exh_opts *o)
 
 void exh_bug(int bug, const struct exh_opts *from, struct exh_row *row)
 {
-	static struct exh_result r;
 	static struct prog p;
 	struct exh_opts o = *from;
 
@@ -88,11 +93,7 @@ void exh_bug(int bug, const struct exh_opts *from, struct exh_row *row)
 	row->own = p.n > 4;
 	if (row->own)
 		own_core(&p, &o);
-	row->other = explore(&o, NULL, &r, row);
-	if (row->other) {
-		memcpy(row->other_sig, r.outcome.sig, SIG_MAX);
-		row->shorter = strcmp(row->sig, row->other_sig) ? explore(&o, row->sig, &r, row) : row->other;
-	}
+	explore(&o, row);
 	pt_bug_on = -1;
 }
 
