@@ -68,7 +68,8 @@ static const struct cmd {
 	 "make programs from a command that runs now",
 	 "Runs CMD under strace and imports its system calls into the folder OUT while they come: no log is "
 	 "stored. With "
-	 "--accesses CMD runs under valgrind (some 100 times slower) and its memory accesses are reduced to what "
+	 "--accesses CMD runs under valgrind (hundreds to thousands of times slower) and its memory accesses are "
+	 "reduced to what "
 	 "changes "
 	 "a page. Ctrl-C ends CMD and keeps what was traced. CMD's exit status is reported and is no failure."},
 	{"distill", "DIR", 1, 1, O_IMPL | O_BUG | O_OUT | O_QUIET, cmd_distill,

@@ -27,6 +27,7 @@
 
 #define STRACE "tests/data/small.strace"
 #define FTRACE "tests/data/small.ftrace"
+#define LACKEY "tests/data/small.lackey"
 
 static char tmp[64], out[96], err[512];
 static struct import_stats st;
@@ -141,6 +142,70 @@ static void test_ftrace(void **state)
 	assert_int_equal(check_dir(out, &kinds, &events), st.programs);
 	assert_true(kinds >> OP_wrprotect_ptes & 1);
 	assert_true(kinds >> OP_clear_young_dirty_ptes & 1);
+	assert_true(kinds >> OP_ptep_test_and_clear_young & 1);
+}
+
+static char *slurp(const char *name);
+
+/* Accesses that change nothing are noted; a failed call, a forked child's call and a half one too. */
+static void test_lackey(void **state)
+{
+	uint32_t kinds = 0, events = 0;
+	char name[128];
+	const char *s;
+
+	(void)state;
+	assert_int_equal(import_lackey(LACKEY, out, &st, err, sizeof(err)), 0);
+	assert_string_equal(err, "");
+	assert_int_equal(st.lines, 25);
+	assert_int_equal(st.used, 15);
+	assert_int_equal(st.skipped, 1);
+	assert_string_equal(st.sample, "this line is not lackey's");
+	assert_counted();
+	assert_int_equal(check_dir(out, &kinds, &events), st.programs);
+	snprintf(name, sizeof(name), "%s/small-001.pt", out);
+	s = slurp(name);
+	assert_non_null(strstr(s, "# lackey of demo, lines 4-19 of small.lackey\n"));
+	/* a large folio at the first write, the zero page at a read, its copy at the write after that */
+	assert_non_null(strstr(s, "set_ptes cpu=0 page=2.0 nr=16 folio=2 write young dirty\n"
+				  "touch cpu=0 page=2.0 write\n"
+				  "set_ptes cpu=0 page=3.0 nr=1 folio=5 young special\n"
+				  "touch cpu=0 page=3.0\n"
+				  "ptep_clear_flush cpu=0 page=3.0\n"
+				  "set_ptes cpu=0 page=3.0 nr=1 folio=5 write young dirty\n"));
+	/* mprotect acts at once where it takes, at the next write where it gives */
+	assert_non_null(strstr(s, "wrprotect_ptes cpu=0 page=2.0 nr=4\n"
+				  "ptep_set_access_flags cpu=0 page=2.2 write young dirty\n"
+				  "touch cpu=0 page=2.2 write\n"));
+	assert_true(kinds >> OP_clear_young_dirty_ptes & 1);
+	assert_true(kinds >> OP_clear_full_ptes & 1);
+}
+
+/*
+ * |yyyyyyyyyyyyyyyy|  all written, aged, then two read:
+ * |YY..............|  hardware sets their access flags, as the other CPU's reads
+ */
+static void test_lackey_ageing(void **state)
+{
+	uint32_t kinds = 0, events = 0;
+	char in[128];
+	FILE *f;
+
+	(void)state;
+	snprintf(in, sizeof(in), "%s/t.lackey", tmp);
+	f = fopen(in, "w");
+	assert_non_null(f);
+	fputs("SYSCALL[70,1](9) sys_mmap ( 0x0, 65536, 3, 34, 4294967295, 0 ) --> [pre-success] Success(0x40000)\n",
+	      f);
+	for (unsigned i = 0; i < 1u << 17; i++)
+		fputs(" S 40000,8\n", f);
+	fputs(" L 40000,8\n L 41000,8\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(import_lackey(in, out, &st, err, sizeof(err)), 0);
+	assert_int_equal(st.programs, 1);
+	assert_int_equal(st.used, 4);
+	assert_int_equal(check_dir(out, &kinds, &events), 1);
+	assert_int_equal(events, 1u << EV_read);
 	assert_true(kinds >> OP_ptep_test_and_clear_young & 1);
 }
 
@@ -333,7 +398,20 @@ static void test_garbage(void **state)
 		"a-1 [",
 		"-[0]: :",
 		" [0",
-		"@@PHASE "};
+		"@@PHASE ",
+		"I  ffffffffffffffff,9999999999",
+		" S ,",
+		" L ffffffffffffff,4096",
+		" M 0,1",
+		"I",
+		" ",
+		"SYSCALL[",
+		"SYSCALL[1,1](9) sys_mmap",
+		"SYSCALL[1,1](9) sys_mmap ( 0, ) --> Success(",
+		"SYSCALL[1,1](9) sys_mmap ( 0, 0xffffffffffffffff, 7, 34 ) --> Success(0xfffffffffffff000)",
+		"SYSCALL[1,1](11) sys_munmap ( 0, 0xffffffffffffffff ) --> Success(0x0)",
+		"SYSCALL[1,1](9) mremap ( 4096, 0, 0x7fffffffffff ) --> Success(0x1000)",
+		"SYSCALL[1,1](56) sys_clone ( 0 ) clone(fork): created child"};
 	char in[128];
 	FILE *f;
 
@@ -352,6 +430,8 @@ static void test_garbage(void **state)
 	(void)import_strace(in, out, &st, err, sizeof(err));
 	assert_counted();
 	(void)import_ftrace(in, out, &st, err, sizeof(err));
+	assert_counted();
+	(void)import_lackey(in, out, &st, err, sizeof(err));
 	assert_counted();
 }
 
@@ -381,9 +461,10 @@ static void test_corpus(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = {
-		T(test_strace), T(test_ftrace),	    T(test_alignment),	T(test_shift),	 T(test_same_twice),
-		T(test_gzip),	T(test_unreadable), T(test_unwritable), T(test_garbage), T(test_corpus)};
+	const struct CMUnitTest tests[] = {T(test_lackey),     T(test_lackey_ageing), T(test_strace),
+					   T(test_ftrace),     T(test_alignment),     T(test_shift),
+					   T(test_same_twice), T(test_gzip),	      T(test_unreadable),
+					   T(test_unwritable), T(test_garbage),	      T(test_corpus)};
 
 	exec_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
