@@ -233,7 +233,7 @@ static uint8_t bias_of(const char *name)
 /* Names are compared once, not at every mutation. */
 static const uint8_t *biases(const struct rec *r)
 {
-	static uint8_t table[2][OP_NKINDS > EV_NKINDS ? OP_NKINDS : EV_NKINDS][OP_MAX_FIELDS];
+	static uint8_t table[2][(int)OP_NKINDS > (int)EV_NKINDS ? (int)OP_NKINDS : (int)EV_NKINDS][OP_MAX_FIELDS];
 	const struct op_desc *d = rec_desc(r);
 	uint8_t *row = table[r->is_event][r->kind];
 
@@ -353,8 +353,10 @@ static bool do_insert_op(struct mut *m)
 {
 	const unsigned at = any_boundary(m);
 	struct rec r;
+	unsigned kind;
 
-	fill_op(m, &r, pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed), near_rec(m, at));
+	kind = pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed); /* drawn first: arguments are in no order */
+	fill_op(m, &r, kind, near_rec(m, at));
 	return insert(m, at, &r, 1);
 }
 
@@ -468,14 +470,14 @@ static bool do_insert_race(struct mut *m)
 	const unsigned at = any_boundary(m);
 	const bool reader = m->ops_allowed >> OP_ptep_get_lockless & 1 && percent(m, 60);
 	struct rec r[4];
-	unsigned n = 2;
+	unsigned n = 2, kind;
 
 	if (!(m->evs_allowed >> EV_park & 1))
 		return false;
 	if (m->p.h.ncpu < 2)
 		m->p.h.ncpu = 2;
-	fill_op(m, &r[0], reader ? OP_ptep_get_lockless : pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed),
-		near_rec(m, at));
+	kind = reader ? (unsigned)OP_ptep_get_lockless : pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed);
+	fill_op(m, &r[0], kind, near_rec(m, at));
 	r[1] = (struct rec){.is_event = 1, .kind = EV_park, .cpu = r[0].cpu};
 	r[1].anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
 	r[1].nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
@@ -695,10 +697,13 @@ static bool do_range(struct mut *m)
 
 static bool do_salt(struct mut *m)
 {
-	if (percent(m, 30) || !m->p.n)
+	if (percent(m, 30) || !m->p.n) {
 		m->p.h.salt = percent(m, 30) ? 0 : (uint32_t)next(m);
-	else
-		m->p.r[below(m, m->p.n)].salt = (uint8_t)next(m);
+	} else {
+		const unsigned i = below(m, m->p.n); /* drawn first: C does not order the sides of an assignment */
+
+		m->p.r[i].salt = (uint8_t)next(m);
+	}
 	return true;
 }
 

@@ -17,11 +17,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define PROG_MAX_RECS 256
+#define PROG_MAX_RECS  256
 #define PROG_HDR_BYTES 16
 #define PROG_REC_BYTES 8
 #define PROG_MAX_BYTES (PROG_HDR_BYTES + PROG_MAX_RECS * PROG_REC_BYTES)
-#define PROG_BLOCKS 4 /* contiguous blocks in the window: 0,1 end one level-3 table, 2,3 begin the next */
+#define PROG_BLOCKS    4 /* contiguous blocks in the window: 0,1 end one level-3 table, 2,3 begin the next */
 
 enum { A_PAGE = 1, A_NR = 2 };
 
@@ -37,12 +37,15 @@ enum ev_kind {
 };
 
 /* A named value in byte a (0) or b (1) of a record. bits == 1 prints as a bare flag word. */
-struct op_field { const char *name; uint8_t byte, shift, bits; };
+struct op_field {
+	const char *name;
+	uint8_t byte, shift, bits;
+};
 #define OP_MAX_FIELDS 8
 struct op_desc {
 	const char *name, *help;
-	uint8_t weight; /* relative frequency in generation */
-	uint8_t args;	/* A_PAGE | A_NR */
+	uint8_t weight;			      /* relative frequency in generation */
+	uint8_t args;			      /* A_PAGE | A_NR */
 	struct op_field field[OP_MAX_FIELDS]; /* ends at name == NULL */
 };
 extern const struct op_desc op_descs[OP_NKINDS];
@@ -50,28 +53,28 @@ extern const struct op_desc ev_descs[EV_NKINDS];
 
 struct rec {
 	uint8_t is_event;
-	uint8_t kind;	  /* enum op_kind or ev_kind */
-	uint8_t cpu;	  /* op: CPU 0..ncpu-1; event: agent 0..4 (4 = SMMU) */
-	uint8_t anchor;	  /* event: enum hw_class; HW_C_OTHER stands for "end" */
+	uint8_t kind;	    /* enum op_kind or ev_kind */
+	uint8_t cpu;	    /* op: CPU 0..ncpu-1; event: agent 0..4 (4 = SMMU) */
+	uint8_t anchor;	    /* event: enum hw_class; HW_C_OTHER stands for "end" */
 	uint8_t block, off; /* page: contiguous block 0..3 and entry in it */
-	uint16_t nr;	  /* op: batch length 1..256; event: ordinal 1..256 ("before its nr-th step of the class") */
-	uint8_t a, b;	  /* named values */
-	uint8_t salt;	  /* decides this record's stateless picks */
+	uint16_t nr;  /* op: batch length 1..256; event: ordinal 1..256 ("before its nr-th step of the class") */
+	uint8_t a, b; /* named values */
+	uint8_t salt; /* decides this record's stateless picks */
 };
 
 /* Header, decoded; each in its legal range (see the masks in prog.c). Text: one "key value" a line. */
 struct prog_hdr {
-	uint8_t geo;		/* enum hw_geo_id */
-	uint8_t ncpu;		/* 1..4 */
-	uint8_t update;		/* CPUs: enum hw_update */
-	uint8_t update_odd;	/* CPUs 1 and 3, if lower */
-	uint8_t smmu;		/* 0 none, 1..3: present with update mode smmu - 1 */
+	uint8_t geo;	    /* enum hw_geo_id */
+	uint8_t ncpu;	    /* 1..4 */
+	uint8_t update;	    /* CPUs: enum hw_update */
+	uint8_t update_odd; /* CPUs 1 and 3, if lower */
+	uint8_t smmu;	    /* 0 none, 1..3: present with update mode smmu - 1 */
 	uint8_t smmu_btm;
 	uint8_t ets2, ttl, tlbirange, early;
-	uint8_t bbml;		/* 0..3 */
+	uint8_t bbml;		    /* 0..3 */
 	uint8_t drain, xlate, pick; /* personalities */
 	uint8_t alloc_fails;
-	uint32_t ops_off;	/* swarm: ops the mutator does not add (bit = op_kind), 24 bits */
+	uint32_t ops_off; /* swarm: ops the mutator does not add (bit = op_kind), 24 bits */
 	uint8_t evs_off;
 	uint32_t salt;
 };
@@ -151,7 +154,8 @@ unsigned prog_cont(const struct prog_hdr *h); /* entries of a contiguous block: 
 
 /* Structured mutation (one source for both engines). rnd: the engine's seed. In place; returns the new size. */
 size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed);
-size_t mut_crossover(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, uint8_t *out, size_t max, uint32_t seed);
+size_t mut_crossover(const uint8_t *a, size_t na, const uint8_t *b, size_t nb, uint8_t *out, size_t max,
+		     uint32_t seed);
 /* A fresh random program of about n ops (for generation-only campaigns, benches and tests). */
 void mut_generate(struct prog *p, unsigned nops, uint32_t seed);
 

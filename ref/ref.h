@@ -248,9 +248,9 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 	X(ptep_get_and_clear)                                                                                      \
 	X(ptep_get_and_clear_full)                                                                                 \
 	X(get_and_clear_full_ptes)                                                                                 \
-	X(clear_full_ptes) X(ptep_clear_flush) X(wrprotect_ptes) X(ptep_set_access_flags)                          \
-		X(ptep_test_and_clear_young) X(ptep_clear_flush_young) X(clear_young_dirty_ptes)                   \
-			X(flush_tlb_range)
+	X(clear_full_ptes)                                                                                         \
+	X(ptep_clear_flush) X(wrprotect_ptes) X(ptep_set_access_flags) X(ptep_test_and_clear_young)                \
+		X(ptep_clear_flush_young) X(clear_young_dirty_ptes) X(flush_tlb_range)
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
 	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
