@@ -240,6 +240,7 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 
 /* Contracts (contracts.c): clip says whether an op is legal near its page and moves it there; the contract
  * declares what callers may rely on. */
+/* clang-format off */
 #define REF_OPS(X)                                                                                                 \
 	X(set_ptes)                                                                                                \
 	X(set_marker)                                                                                              \
@@ -251,6 +252,7 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 	X(clear_full_ptes)                                                                                         \
 	X(ptep_clear_flush) X(wrprotect_ptes) X(ptep_set_access_flags) X(ptep_test_and_clear_young)                \
 		X(ptep_clear_flush_young) X(clear_young_dirty_ptes) X(flush_tlb_range)
+/* clang-format on */
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
 	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
