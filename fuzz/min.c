@@ -601,8 +601,8 @@ static bool joint_trade(struct min *m)
 	return false;
 }
 
-/* The other personalities in exchange for features, other CPUs and so on: any two header values together. */
-static bool joint_hdr(struct min *m)
+/* Any two header values together, on `base`. */
+static bool hdr_pairs(struct min *m, const struct prog *base)
 {
 	struct prog q;
 
@@ -610,7 +610,7 @@ static bool joint_hdr(struct min *m)
 		for (unsigned b = a / 4 * 4 + 4; b < HDR_NKEYS * 4; b++) {
 			if (a % 4 >= hdr_keys[a / 4].n || b % 4 >= hdr_keys[b / 4].n)
 				continue;
-			copy(&q, &m->best);
+			copy(&q, base);
 			set_hdr(&q, &hdr_keys[b / 4], b % 4);
 			set_hdr(&q, &hdr_keys[a / 4], a % 4);
 			if (try(m, &q))
@@ -618,6 +618,23 @@ static bool joint_hdr(struct min *m)
 			if (spent(m))
 				return false;
 		}
+	return false;
+}
+
+/* The other personalities in exchange for features, other CPUs and so on; and in exchange for a record. */
+static bool joint_hdr(struct min *m)
+{
+	struct prog base;
+
+	copy(&base, &m->best);
+	if (hdr_pairs(m, &base))
+		return true;
+	for (unsigned i = 0; i < m->best.n && m->best.n <= 8; i++) {
+		copy(&base, &m->best);
+		drop(&base, i);
+		if (hdr_pairs(m, &base))
+			return true;
+	}
 	return false;
 }
 
@@ -640,10 +657,97 @@ static bool joint_pairs(struct min *m)
 	return false;
 }
 
+/* An access by another CPU at some step near the beginning of an op: the commonest of all reproducers. */
+static bool make_access(struct rec *r, const struct rec *op, unsigned j, unsigned cont)
+{
+	static const uint8_t classes[] = {HW_C_LOAD, HW_C_STORE, HW_C_ATOMIC};
+	const unsigned off = j / 24, offs = cont < 4 ? cont : 4;
+
+	if (off >= offs)
+		return false;
+	*r = (struct rec){.is_event = 1, .kind = j & 1 ? EV_read : EV_write, .cpu = !op->cpu, .block = op->block};
+	r->off = (uint8_t)off;
+	r->anchor = classes[j / 2 % 3];
+	r->nr = (uint16_t)(1 + j / 6 % 4);
+	return true;
+}
+
+/* The j-th replacement of record k of `q`: another op at the same place, or such an access instead of an event. */
+static bool replace(struct prog *q, unsigned k, unsigned j)
+{
+	struct rec *r = &q->r[k];
+	const unsigned cont = prog_cont(&q->h);
+	unsigned op = k;
+
+	if (!r->is_event) {
+		if (j >= OP_NKINDS)
+			return false;
+		*r = (struct rec){.kind = (uint8_t)j, .cpu = r->cpu, .block = r->block, .off = r->off, .nr = r->nr};
+		return true;
+	}
+	while (op && q->r[op].is_event)
+		op--;
+	if (q->h.ncpu < 2)
+		q->h.ncpu = 2;
+	return make_access(r, &q->r[op], j, cont);
+}
+
+/* An access added to op k. */
+static bool add_access(struct prog *q, unsigned k, unsigned j)
+{
+	struct rec r;
+
+	if (q->r[k].is_event || !make_access(&r, &q->r[k], j, prog_cont(&q->h)))
+		return false;
+	if (q->h.ncpu < 2)
+		q->h.ncpu = 2;
+	prog_insert(q, k + 1, &r, 1);
+	return true;
+}
+
+static bool try_each(struct min *m, const struct prog *base, bool (*make)(struct prog *, unsigned, unsigned))
+{
+	struct prog q;
+
+	for (unsigned k = 0; k < base->n; k++)
+		for (unsigned j = 0;; j++) {
+			copy(&q, base);
+			if (!make(&q, k, j))
+				break;
+			if (try(m, &q))
+				return true;
+			if (spent(m))
+				return false;
+		}
+	return false;
+}
+
+/* One or two records less, another op or a plain race instead: the way from a detour to the mistake itself. */
+static bool joint_replace(struct min *m)
+{
+	struct prog one, two;
+
+	for (unsigned i = 0; i < m->best.n && m->best.n <= 8; i++) {
+		copy(&one, &m->best);
+		drop(&one, i);
+		if (try_each(m, &one, replace) || try_each(m, &one, add_access))
+			return true;
+		for (unsigned j = 0; j < one.n; j++) {
+			copy(&two, &one);
+			drop(&two, j);
+			if (try_each(m, &two, add_access))
+				return true;
+			if (spent(m))
+				return false;
+		}
+	}
+	return false;
+}
+
 static bool joint(struct min *m)
 {
 	return joint_drops(m) || joint_rehome(m) || joint_swap(m) || joint_sets(m) || joint_trade(m) ||
-	       joint_hdr(m) || joint_pairs(m);
+	       joint_replace(m) || joint_hdr(m) || joint_pairs(m);
 }
 
 /* ---- */
