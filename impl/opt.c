@@ -178,9 +178,12 @@ static void pmd_populate(uint64_t *pmdp, const void *table)
 /* A walker that sees the new table must see it empty: the zeroes are ordered before the link. */
 static int pte_alloc(uint64_t addr, uint64_t *pmdp)
 {
-	void *table = hw_table_alloc(3, __func__, __LINE__);
+	void *table;
 
 	(void)addr;
+	if (BUG(table_alloc_sleeps))
+		hw_might_sleep(__func__, __LINE__);
+	table = hw_table_alloc(3, __func__, __LINE__);
 	if (!table)
 		return -1;
 	if (BUG(table_linked_uncleared))
