@@ -57,6 +57,7 @@ enum hw_feature {
 	HW_FEAT_HAFDBS_DBM,    /* hardware manages dirty state */
 	HW_FEAT_TTL,	       /* FEAT_TTL: TLBI VA operands carry a level hint */
 	HW_FEAT_TLBIRANGE,     /* FEAT_TLBIRANGE */
+	HW_FEAT_BBML2,	       /* FEAT_BBM level 2; a conflict may still abort */
 	HW_FEAT_BBML2_NOABORT, /* every CPU tolerates changes of block size / contiguous bit, no aborts */
 	HW_FEAT_ETS2,
 };
@@ -68,6 +69,9 @@ void hw_store(void *p, uint64_t v, enum hw_order o, const char *fn, int line);
 uint64_t hw_xchg(void *p, uint64_t v, enum hw_order o, const char *fn, int line);
 /* Returns the old value; stored `n` iff it equals `old`. */
 uint64_t hw_cmpxchg(void *p, uint64_t old, uint64_t n, enum hw_order o, const char *fn, int line);
+/* The same, of bits (STSET/LDSET, STCLR/LDCLR): one step each, never a loop. */
+uint64_t hw_fetch_or(void *p, uint64_t bits, enum hw_order o, const char *fn, int line);
+uint64_t hw_fetch_andnot(void *p, uint64_t bits, enum hw_order o, const char *fn, int line);
 void hw_clear_page(void *table, const char *fn, int line);
 void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t, const char *fn, int line);
 /* `op` is enum hw_tlbi_op, optionally | HW_TLBI_IS; `xt` the encoded operand (ignored by VMALLE1). */
@@ -82,6 +86,12 @@ void hw_table_free(void *table, const char *fn, int line);
 uint64_t hw_table_pa(const void *table);
 void *hw_table_va(uint64_t pa);
 bool hw_feature(enum hw_feature f);
+/* The running task (SP_EL0): what the driver gave hw_set_current() for this CPU. No step. */
+void *hw_current(void);
+/* An implementation that defers stores says so: the store to `p` that `fn` asked for waits, and has been made. One
+ * call each a store, nested like the stores (an entry may be queued twice). No steps. */
+void hw_queued(void *p, const char *fn, int line);
+void hw_executed(void *p);
 void hw_lock(unsigned id, const char *fn, int line);
 void hw_unlock(unsigned id, const char *fn, int line);
 void hw_might_sleep(const char *fn, int line);
@@ -96,6 +106,8 @@ struct hw_hooks {
 	void (*store)(void *, uint64_t, enum hw_order, const char *, int);
 	uint64_t (*xchg)(void *, uint64_t, enum hw_order, const char *, int);
 	uint64_t (*cmpxchg)(void *, uint64_t, uint64_t, enum hw_order, const char *, int);
+	uint64_t (*fetch_or)(void *, uint64_t, enum hw_order, const char *, int);
+	uint64_t (*fetch_andnot)(void *, uint64_t, enum hw_order, const char *, int);
 	void (*clear_page)(void *, const char *, int);
 	void (*barrier)(enum hw_barrier_kind, enum hw_domain, enum hw_access_type, const char *, int);
 	void (*tlbi)(unsigned, uint64_t, const char *, int);
@@ -105,13 +117,16 @@ struct hw_hooks {
 	uint64_t (*table_pa)(const void *);
 	void *(*table_va)(uint64_t);
 	bool (*feature)(enum hw_feature);
+	void *(*current)(void);
+	void (*queued)(void *, const char *, int);
+	void (*executed)(void *);
 	void (*lock)(unsigned, const char *, int);
 	void (*unlock)(unsigned, const char *, int);
 	void (*might_sleep)(const char *, int);
 	void (*warn)(const char *, const char *, int);
 	void (*bug)(const char *, const char *, int); /* does not return */
 };
-#define HW_HOOKS_ABI 1
+#define HW_HOOKS_ABI 2
 extern const struct hw_hooks hw_hooks;
 
 #endif

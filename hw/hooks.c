@@ -188,6 +188,55 @@ uint64_t hw_cmpxchg(void *p, uint64_t old, uint64_t n, enum hw_order o, const ch
 	return cur;
 }
 
+/* What all bit atomics are: read, change by `set` and `clear`, write, at once. */
+static uint64_t fetch_bits(void *p, uint64_t set, uint64_t clear, enum hw_order o, const char *fn, int line)
+{
+	uint64_t off, old;
+	uint32_t loc;
+
+	step(HW_C_ATOMIC, p, fn, line);
+	off = arena_off(p);
+	loc = (uint32_t)(off >> 3);
+	if (unlikely(off >= ARENA_BYTES)) {
+		order_before(o);
+		old = *(uint64_t *)p;
+		*(uint64_t *)p = (old | set) & ~clear;
+		return old;
+	}
+	if (unlikely(!loc_live(loc, off))) {
+		bad_store(loc, fn, line);
+		return coh_read(loc);
+	}
+	order_atomic(loc, o);
+	old = coh_read(loc);
+	mem_write(loc, (old | set) & ~clear, hw.cpu, fn, line);
+	if (unlikely(hw.trace != NULL))
+		trace(HW_T_XCHG, p, old, (old | set) & ~clear, 0, true, fn, line);
+	return old;
+}
+
+uint64_t hw_fetch_or(void *p, uint64_t bits, enum hw_order o, const char *fn, int line)
+{
+	return fetch_bits(p, bits, 0, o, fn, line);
+}
+
+uint64_t hw_fetch_andnot(void *p, uint64_t bits, enum hw_order o, const char *fn, int line)
+{
+	return fetch_bits(p, 0, bits, o, fn, line);
+}
+
+void hw_queued(void *p, const char *fn, int line)
+{
+	if (hw.on_queued)
+		hw.on_queued(p, fn, line);
+}
+
+void hw_executed(void *p)
+{
+	if (hw.on_executed)
+		hw.on_executed(p);
+}
+
 /* Plain stores like any other: pending until ordered, as a whole. */
 void hw_clear_page(void *table, const char *fn, int line)
 {
@@ -326,12 +375,19 @@ bool hw_feature(enum hw_feature f)
 		return hw.cfg.ttl;
 	case HW_FEAT_TLBIRANGE:
 		return hw.cfg.tlbirange;
+	case HW_FEAT_BBML2:
+		return hw.cfg.bbml >= 2;
 	case HW_FEAT_BBML2_NOABORT:
 		return hw.cfg.bbml >= 3;
 	case HW_FEAT_ETS2:
 		return hw.cfg.ets2;
 	}
 	return false;
+}
+
+void *hw_current(void)
+{
+	return hw_m.current[hw.cpu];
 }
 
 /* Acquiring a lock that another CPU released publishes the releaser's stores. */
@@ -399,6 +455,8 @@ const struct hw_hooks hw_hooks = {
 	.store = hw_store,
 	.xchg = hw_xchg,
 	.cmpxchg = hw_cmpxchg,
+	.fetch_or = hw_fetch_or,
+	.fetch_andnot = hw_fetch_andnot,
 	.clear_page = hw_clear_page,
 	.barrier = hw_barrier,
 	.tlbi = hw_tlbi,
@@ -408,6 +466,9 @@ const struct hw_hooks hw_hooks = {
 	.table_pa = hw_table_pa,
 	.table_va = hw_table_va,
 	.feature = hw_feature,
+	.current = hw_current,
+	.queued = hw_queued,
+	.executed = hw_executed,
 	.lock = hw_lock,
 	.unlock = hw_unlock,
 	.might_sleep = hw_might_sleep,

@@ -91,7 +91,8 @@ enum hw_class { HW_C_ANY, HW_C_LOAD, HW_C_STORE, HW_C_ATOMIC, HW_C_BARRIER, HW_C
 /* What the machine itself reports. The string of each is the last word of the signature. */
 enum hw_finding {
 	HW_F_NONE,
-	HW_F_BBM_OA,	  /* bbm: output address (or attributes) changed while an old translation may be cached */
+	HW_F_BBM_OA,	   /* bbm: output address (or attributes) changed while an old translation may be cached */
+	HW_F_BBM_CONFLICT, /* bbm: an access met two translations that disagree, and aborts or may mix them */
 	HW_F_BBM_CONT,	  /* bbm: contiguous bit / size changed so, below the BBM level that permits it */
 	HW_F_OUTSIDE,	  /* lifetime: store outside any table */
 	HW_F_FREED_STORE, /* lifetime: store to a freed table */
@@ -99,6 +100,7 @@ enum hw_finding {
 	HW_F_POISON_WALK, /* lifetime: a walker read a table entry never written nor visibly cleared */
 	HW_F_FREE_REACHABLE, /* lifetime: freed while a walk cache or a table entry still reaches it */
 	HW_F_DOUBLE_FREE,    /* lifetime */
+	HW_F_PAGE_REACHABLE, /* lifetime: a data page freed while a cached translation still reaches it */
 	HW_F_CONTEXT,	     /* context: might_sleep where it must not */
 	HW_F_LOCK,	     /* context: unlock of a lock not held */
 	HW_F_WARN,	     /* crash: WARN */
@@ -112,6 +114,8 @@ enum hw_fault { HW_OK, HW_FAULT_TRANSLATION, HW_FAULT_AF, HW_FAULT_PERMISSION, H
 struct hw_access {
 	uint8_t agent; /* CPU or HW_SMMU */
 	bool write;
+	bool priv;  /* by the kernel (EL1); `va` has bit 55 set for the kernel's half (TTBR1) */
+	bool dep;   /* the address came from a load: no early walk can have begun before it */
 	bool fresh; /* re-walk with nothing cached (a fair TLB does that eventually); drains nothing */
 	uint64_t va;
 	/* outcome */
@@ -171,6 +175,9 @@ struct hw_machine {
 	void (*on_bug)(const char *what, const char *fn, int line); /* must not return */
 	/* Called before a table is freed: the driver lets readers that run with interrupts off leave first (RCU). */
 	void (*on_free)(void);
+	/* A store to an entry was deferred by its implementation; it has been made (hook.h). NULL: nobody listens. */
+	void (*on_queued)(void *p, const char *fn, int line);
+	void (*on_executed)(void *p);
 	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
 	uint32_t n[HW_NCLASS];	 /* steps by class since reset (cost accounting) */
@@ -184,8 +191,17 @@ uint64_t hw_state_hash(void);		    /* xxh3 of all machine state: equal after eve
 /* Set-up without steps (pristine state of an execution): a zeroed table frame; a raw coherent write. */
 void *hw_setup_table(unsigned level);
 void hw_setup_write(void *p, uint64_t v);
-/* Translation context of an agent: root table and ASID. */
+/* Translation context of an agent: root table and ASID; NULL: none, every user access faults. Also in the middle of
+ * an execution: a change of a CPU's context is a context synchronisation (TTBR0 is written, then ISB). */
 void hw_set_context(unsigned agent, void *root, unsigned asid);
+/* Root of the kernel's half (TTBR1), the same on every CPU. */
+void hw_set_kernel_root(void *root);
+/* Nobody runs in `asid` any more, and it is not given out again: cached leaves of it harm nobody. What leads to its
+ * tables matters for agents that still have it loaded (lazy TLB). */
+void hw_retire_asid(unsigned asid);
+/* Software gives a data page back (`pa`: page address): HW_F_PAGE_REACHABLE if a cached translation still leads there. */
+void hw_page_free(uint64_t pa, const char *fn, int line);
+void hw_set_current(unsigned cpu, void *task); /* SP_EL0 */
 void hw_run_on(unsigned cpu); /* software now runs on `cpu` (no step) */
 
 /* Perform an access now. Not a step of software; never calls on_step. */
