@@ -118,7 +118,9 @@ static uint64_t canon_frames(uint64_t h)
 {
 	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
 		const struct hw_frame *f = &hw_m.frame[i];
-		const uint64_t head[] = {f->state, f->level, f->zero, f->is_root, f->nlink, f->nstale, f->parent};
+		const uint64_t head[] = {f->state,   f->level,	f->zero,   f->is_root,
+					 f->nlink,   f->nstale, f->parent, f->is_root ? f->asid : 0u,
+					 f->retired, f->users};
 
 		h = XXH3_64bits_withSeed(head, sizeof(head), h);
 		for (uint32_t l = 0; l < hw_m.nentries; l += 8)
@@ -174,6 +176,7 @@ uint64_t hw_canon_hash(void)
 		h = canon_pending(&hw_m.cpu[i], h * 31 + i);
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		h = h * 31 + ((uint64_t)hw_m.ctx[a].root << 16 | hw_m.ctx[a].asid);
+	h = h * 31 + hw_m.kernel_root;
 	for (unsigned i = 0; i < hw_m.nlate; i++) {
 		const uint64_t rec[] = {hw_m.late[i].set, hw_m.late[i].clear, hw_m.late[i].loc, hw_m.late[i].agent};
 

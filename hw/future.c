@@ -7,7 +7,7 @@
  * that the code of hw/ ever reads again is hashed, and nothing that it only counts:
  *
  * - memory: the value of every entry of every live table (a materialized line and one that is not read alike), and
- *   what decides how a frame reads, links and is blamed: state, level, zero, root, ASID, parent, numbers of links
+ *   what decides how a frame reads, links and is blamed: state, level, zero, root, ASID, its users, parent, numbers of links
  *   and of cached links, who allocated and who linked it;
  * - pending stores in program order with the number of DMBs between them, and their order among CPUs;
  * - the stale list in order of age. Of ticks only their order is ever read: between two stale values (the
@@ -41,8 +41,8 @@ static uint64_t future_frames(uint64_t h)
 {
 	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
 		const struct hw_frame *f = &hw_m.frame[i];
-		const uint64_t head[] = {i,	   f->state,  f->level,	 f->zero, f->is_root,
-					 f->nlink, f->nstale, f->parent, f->asid};
+		const uint64_t head[] = {i,	    f->state,  f->level, f->zero,    f->is_root, f->nlink,
+					 f->nstale, f->parent, f->asid,	 f->retired, f->users};
 
 		h = add(h, head, sizeof(head));
 		h = add_name(add_name(h, f->fn), f->link_fn);
@@ -115,6 +115,9 @@ uint64_t hw_future_hash(void)
 
 	for (unsigned n = 0; n < hw.cfg.ncpu; n++)
 		h = future_cpu(h, n);
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		h = h * 31 + ((uint64_t)hw_m.ctx[a].root << 16 | hw_m.ctx[a].asid);
+	h = h * 31 + hw_m.kernel_root;
 	for (unsigned l = 0; hw_m.npend && l < LOCK_MAX; l++)
 		h = h * 31 + (uint64_t)(int64_t)hw_m.lock[l].last;
 	if (hw.cfg.xlate == HW_XLATE_ALTERNATE)

@@ -41,6 +41,7 @@ const char *hw_finding_str(enum hw_finding f)
 	static const char *const names[HW_NFINDING] = {
 		[HW_F_NONE] = "none",
 		[HW_F_BBM_OA] = "oa-change",
+		[HW_F_BBM_CONFLICT] = "conflict",
 		[HW_F_BBM_CONT] = "cont-change",
 		[HW_F_OUTSIDE] = "store-outside",
 		[HW_F_FREED_STORE] = "freed-store",
@@ -48,6 +49,7 @@ const char *hw_finding_str(enum hw_finding f)
 		[HW_F_POISON_WALK] = "poison-walk",
 		[HW_F_FREE_REACHABLE] = "free-reachable",
 		[HW_F_DOUBLE_FREE] = "double-free",
+		[HW_F_PAGE_REACHABLE] = "page-reachable",
 		[HW_F_CONTEXT] = "sleep-in-atomic",
 		[HW_F_LOCK] = "unlock-unheld",
 		[HW_F_WARN] = "warn",

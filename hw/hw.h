@@ -93,11 +93,11 @@ enum hw_finding {
 	HW_F_NONE,
 	HW_F_BBM_OA,	   /* bbm: output address (or attributes) changed while an old translation may be cached */
 	HW_F_BBM_CONFLICT, /* bbm: an access met two translations that disagree, and aborts or may mix them */
-	HW_F_BBM_CONT,	  /* bbm: contiguous bit / size changed so, below the BBM level that permits it */
-	HW_F_OUTSIDE,	  /* lifetime: store outside any table */
-	HW_F_FREED_STORE, /* lifetime: store to a freed table */
-	HW_F_FREED_WALK,  /* lifetime: a walker read a freed table */
-	HW_F_POISON_WALK, /* lifetime: a walker read a table entry never written nor visibly cleared */
+	HW_F_BBM_CONT,	   /* bbm: contiguous bit / size changed so, below the BBM level that permits it */
+	HW_F_OUTSIDE,	   /* lifetime: store outside any table */
+	HW_F_FREED_STORE,  /* lifetime: store to a freed table */
+	HW_F_FREED_WALK,   /* lifetime: a walker read a freed table */
+	HW_F_POISON_WALK,  /* lifetime: a walker read a table entry never written nor visibly cleared */
 	HW_F_FREE_REACHABLE, /* lifetime: freed while a walk cache or a table entry still reaches it */
 	HW_F_DOUBLE_FREE,    /* lifetime */
 	HW_F_PAGE_REACHABLE, /* lifetime: a data page freed while a cached translation still reaches it */
@@ -202,7 +202,7 @@ void hw_retire_asid(unsigned asid);
 /* Software gives a data page back (`pa`: page address): HW_F_PAGE_REACHABLE if a cached translation still leads there. */
 void hw_page_free(uint64_t pa, const char *fn, int line);
 void hw_set_current(unsigned cpu, void *task); /* SP_EL0 */
-void hw_run_on(unsigned cpu); /* software now runs on `cpu` (no step) */
+void hw_run_on(unsigned cpu);		       /* software now runs on `cpu` (no step) */
 
 /* Perform an access now. Not a step of software; never calls on_step. */
 void hw_do_access(struct hw_access *a);

@@ -26,7 +26,9 @@
 #define NIL	     0xffffu
 #define LOCK_MAX     64
 #define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
-#define VA_MASK	     0x0000ffffffffffffull
+#define VA_LOW	     0x0000ffffffffffffull
+#define VA_KERNEL    (1ull << 55) /* selects TTBR1, the kernel's half (DDI 0487 D8.2.2) */
+#define ASID_KERNEL  0xffffu	  /* of stale values of the kernel's half: no TLBI by ASID names it */
 #define D_SH	     (3ull << 8)
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -42,7 +44,10 @@ struct hw_frame {
 	uint8_t state;	 /* enum frame_state */
 	uint8_t level;	 /* level of the table it was allocated as */
 	bool zero;	 /* untouched lines read as zero; otherwise as poison */
-	bool is_root;	 /* some agent's translation context points here */
+	bool is_root;	 /* some agent's translation context points here, or once did */
+	bool retired;	 /* root: nobody runs in its ASID any more */
+	uint8_t users;	 /* root: agents that may have cached what it translates */
+	uint8_t home;	 /* cache: its root's frame */
 	bool reach;	 /* cache: a walker can get here (valid while epoch matches) */
 	uint16_t asid;	 /* root: its ASID; others: cache of the root's */
 	uint16_t nlink;	 /* coherent table descriptors that point here */
@@ -150,6 +155,9 @@ struct hw_priv {
 	uint64_t block_low;		 /* output address bits inside a contiguous block */
 	uint64_t norm_mask;		 /* what the entries of a contiguous block agree on */
 	unsigned agents;		 /* bit set of the agents there are */
+	uint64_t kernel_low;		 /* VA bits that the kernel's half translates */
+	uint32_t kernel_root;		 /* frame, 0 none */
+	void *current[HW_MAX_CPU];	 /* SP_EL0 */
 	uint16_t limit[HW_MAX_FRAMES];	 /* entries that a store may hit: 0 unless the frame is live */
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
@@ -193,6 +201,14 @@ static inline bool desc_is_poison(uint64_t v)
 	const unsigned top = (v >> 40) & 0xff;
 
 	return (v & 1) && (top == 0xde || top == 0xfe);
+}
+
+/* The VA as the model keeps it: bit 55 tells the halves apart; what lies between is a copy of it in the kernel's. */
+static inline uint64_t va_canon(uint64_t va)
+{
+	if (unlikely(va & VA_KERNEL))
+		return (va & hw_m.kernel_low) | VA_KERNEL;
+	return va & VA_LOW;
 }
 
 /* Some of its pages are gone, so it is cached page by page. */
@@ -302,7 +318,7 @@ void mem_update_now(uint32_t loc, uint64_t v, unsigned agent);
 void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line);
 void *mem_alloc(unsigned level, bool zero, const char *fn, int line);
 void mem_free(uint32_t frame, const char *fn, int line);
-bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid */
+bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid, home */
 /* pend.c: pending stores */
 bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group);
 bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t group);
@@ -327,6 +343,8 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 void stale_unlinked(uint32_t frame, unsigned writer);
 void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
+void stale_retire(unsigned asid, unsigned loaded);
+bool stale_reaches_page(uint64_t pa);
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
 void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line);

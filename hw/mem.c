@@ -74,6 +74,9 @@ static void geo_unpack(const struct hw_geo *g)
 		hw_m.shift[l] = g->page_shift + (3 - l) * g->table_bits;
 	hw_m.oa_mask = HW_D_OA & ~((1ull << g->page_shift) - 1);
 	hw_m.block_low = hw_m.oa_mask & ((1ull << block_shift()) - 1);
+	hw_m.kernel_low = VA_LOW;
+	if (g->page_shift + g->levels * g->table_bits < 48)
+		hw_m.kernel_low = (1ull << (g->page_shift + g->levels * g->table_bits)) - 1;
 	hw_m.norm_mask = (hw_m.oa_mask & ~hw_m.block_low) | HW_D_ATTRIDX | D_SH | HW_D_NG;
 }
 
@@ -113,6 +116,8 @@ void hw_reset(const struct hw_config *cfg)
 	hw_m.npend = hw_m.nlate = 0;
 	hw_m.pick_last = hw_m.pick_ord = hw_m.alt = 0;
 	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
+	memset(hw_m.current, 0, sizeof(hw_m.current));
+	hw_m.kernel_root = 0;
 	memset(hw_m.lock, 0, sizeof(hw_m.lock));
 	for (unsigned c = 0; c < HW_MAX_CPU; c++)
 		cpu_reset(&hw_m.cpu[c]);
@@ -143,14 +148,16 @@ static bool resolve(struct hw_frame *f, unsigned depth)
 		return f->reach;
 	f->reach = false;
 	if (f->is_root) {
-		f->va = 0;
-		f->reach = true;
+		f->va = f->asid == ASID_KERNEL ? VA_KERNEL : 0;
+		f->home = (uint8_t)(f - hw_m.frame);
+		f->reach = f->users != 0;
 	} else if (f->parent != LOC_NONE && (f->nlink || f->nstale) && depth < 4) {
 		up = frame_of(f->parent);
 		/* A table that only a cached descriptor reaches keeps the place it was last linked at. */
 		if (up->state == FRAME_LIVE && up->level < 3 && (resolve(up, depth + 1) || f->nstale)) {
 			f->va = up->va + ((uint64_t)(f->parent & (HW_MAX_TABLE - 1)) << hw_m.shift[up->level]);
 			f->asid = up->asid;
+			f->home = up->home;
 			f->reach = true;
 		}
 	}
@@ -384,7 +391,8 @@ static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
 		if (f->state == FRAME_LIVE)
 			continue;
 		/* Its lines were wiped when it was freed. Whatever still points to it points to the new table. */
-		f->is_root = false;
+		f->is_root = f->retired = false;
+		f->users = 0;
 		f->state = FRAME_LIVE;
 		frame_touch(i);
 		hw_m.limit[i] = (uint16_t)hw_m.nentries;
@@ -410,6 +418,8 @@ void *mem_alloc(unsigned level, bool zero, const char *fn, int line)
 
 static bool frame_is_context(uint32_t i)
 {
+	if (hw_m.kernel_root == i)
+		return true;
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		if (hw_m.ctx[a].root == i)
 			return true;
@@ -455,17 +465,103 @@ void hw_setup_write(void *p, uint64_t v)
 	}
 }
 
+/* Agents that have this ASID loaded now. */
+static unsigned asid_loaded(unsigned asid)
+{
+	unsigned mask = 0;
+
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		if (hw_m.ctx[a].root && hw_m.ctx[a].asid == asid)
+			mask |= 1u << a;
+	return mask;
+}
+
+/* Of a retired ASID only those matter that can still walk its tables. */
+void hw_retire_asid(unsigned asid)
+{
+	const unsigned loaded = asid_loaded(asid);
+
+	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
+		struct hw_frame *f = &hw_m.frame[i];
+
+		if (!f->is_root || f->asid != asid)
+			continue;
+		f->retired = true;
+		f->users = (uint8_t)loaded;
+	}
+	stale_retire(asid, loaded);
+	hw_m.epoch++;
+}
+
+/*
+ * What an agent cached of a root outlives a switch to another; one that never had the root holds nothing of it. Writing TTBR0 needs an ISB (`cpu_do_switch_mm()`), a context synchronisation.
+ */
 void hw_set_context(unsigned agent, void *root, unsigned asid)
 {
 	const uint32_t i = root ? (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS) : 0;
+	const struct hw_agent_ctx was = hw_m.ctx[agent];
 
 	hw_m.ctx[agent].root = i;
 	hw_m.ctx[agent].asid = (uint16_t)asid;
 	if (i) {
-		hw_m.frame[i].is_root = true;
-		hw_m.frame[i].asid = (uint16_t)asid;
+		struct hw_frame *f = &hw_m.frame[i];
+
+		f->retired &= f->is_root && f->asid == asid;
+		f->is_root = true;
+		f->asid = (uint16_t)asid;
+		f->users |= (uint8_t)(1u << agent);
 	}
 	hw_m.epoch++;
+	if (was.root == i && was.asid == asid)
+		return;
+	if (was.root && hw_m.frame[was.root].retired)
+		hw_retire_asid(was.asid);
+	if (agent < HW_MAX_CPU && hw.step)
+		hw_do_context_sync(agent);
+}
+
+void hw_set_kernel_root(void *root)
+{
+	const uint32_t i = root ? (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS) : 0;
+
+	hw_m.kernel_root = i;
+	if (i) {
+		hw_m.frame[i].is_root = true;
+		hw_m.frame[i].asid = ASID_KERNEL;
+		hw_m.frame[i].users = (uint8_t)((1u << hw.cfg.ncpu) - 1);
+	}
+	hw_m.epoch++;
+}
+
+void hw_set_current(unsigned cpu, void *task)
+{
+	hw_m.current[cpu] = task;
+}
+
+/* Is a store on its way that ends a mapping of the page? Until then every walker may fetch it. */
+static bool page_in_pending(uint64_t pa)
+{
+	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
+		struct hw_cpu *cpu = &hw_m.cpu[c];
+
+		for (unsigned i = 0; i < cpu->npend; i++) {
+			const struct hw_pend *p = pend_of(cpu) + i;
+			const struct hw_frame *f = frame_of(p->loc);
+			const uint64_t old = coh_read(p->loc);
+
+			if (!p->clear && f->level == 3 && desc_is_leaf(old, 3) && (old & HW_D_AF) &&
+			    !desc_is_poison(old) && (old & hw_m.oa_mask) == pa && p->val != old)
+				return true;
+		}
+	}
+	return false;
+}
+
+void hw_page_free(uint64_t pa, const char *fn, int line)
+{
+	pa &= ~((1ull << hw_m.page_shift) - 1);
+	if (stale_reaches_page(pa) || page_in_pending(pa))
+		hw_find(HW_F_PAGE_REACHABLE, fn, line);
 }
 
 bool hw_in_table(const void *p)
@@ -568,8 +664,8 @@ static uint64_t hash_frames(uint64_t h)
 {
 	for (uint32_t i = 1; i < hw_m.frame_top; i++) {
 		const struct hw_frame *f = &hw_m.frame[i];
-		const uint64_t head[] = {f->state, f->level,  f->zero,	 f->is_root,
-					 f->nlink, f->nstale, f->parent, f->asid};
+		const uint64_t head[] = {f->state,  f->level,  f->zero, f->is_root, f->nlink,
+					 f->nstale, f->parent, f->asid, f->retired, f->users};
 
 		h = XXH3_64bits_withSeed(head, sizeof(head), h);
 		for (uint32_t l = 0; l < hw_m.nentries; l += 8)
@@ -635,6 +731,9 @@ uint64_t hw_state_hash(void)
 	h = XXH3_64bits_withSeed(hw.n, sizeof(hw.n), h);
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		h = h * 31 + ((uint64_t)hw_m.ctx[a].root << 16 | hw_m.ctx[a].asid);
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		h = h * 31 + (hw_m.current[c] != NULL);
+	h = h * 31 + hw_m.kernel_root;
 	h = XXH3_64bits_withSeed(hw_m.lock, sizeof(hw_m.lock), h);
 	h = XXH3_64bits_withSeed(hw_m.block, hw_m.frame_top * sizeof(hw_m.block[0]), h);
 	h = hash_frames(h);

@@ -174,6 +174,19 @@ static unsigned early_mask(uint64_t old, bool leaf_af0)
 	return mask;
 }
 
+/* Agents that can be under way in tables of this root. */
+static unsigned walkers(const struct hw_frame *f)
+{
+	unsigned mask = 0;
+
+	if (f->asid == ASID_KERNEL)
+		return CPUS_MASK;
+	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+		if (hw_m.ctx[a].root == f->home)
+			mask |= 1u << a;
+	return mask;
+}
+
 /* The whole block may have been cached from any entry, so equal ones make one stale value. */
 static void replaced_cont(struct hw_stale *key)
 {
@@ -196,11 +209,15 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 	const unsigned level = f->level;
 	const bool leaf = desc_is_leaf(old, level), table = desc_is_table(old, level);
 	const bool cached = table || (leaf && (old & HW_D_AF)); /* DDI 0487 D8.5.3: AF=0 is never cached */
+	const struct hw_frame *root = &hw_m.frame[f->home];
 	struct hw_stale key;
 
 	if (desc_is_poison(old))
 		return;
-	key.early = (uint8_t)(hw.cfg.early ? early_mask(old, leaf && !cached) & tlb_mask : 0);
+	tlb_mask &= root->users;
+	if (unlikely(root->retired) && leaf && (old & HW_D_NG)) /* nobody asks for it again */
+		return;
+	key.early = (uint8_t)(hw.cfg.early ? early_mask(old, leaf && !cached) & tlb_mask & walkers(f) : 0);
 	key.tlb = (uint8_t)(cached ? tlb_mask : 0);
 	if (!key.tlb && !key.early)
 		return;
@@ -256,6 +273,46 @@ void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early)
 		stale_remove((uint16_t)(e - hw_m.stale));
 }
 
+/* Leaves of a retired ASID serve nobody; its tables, whoever still has it loaded. Global leaves serve everybody. */
+void stale_retire(unsigned asid, unsigned loaded)
+{
+	uint16_t next;
+
+	for (uint16_t i = hw_m.oldest; i != NIL; i = next) {
+		struct hw_stale *e = &hw_m.stale[i];
+		const bool leaf = desc_is_leaf(e->val, stale_level(e));
+
+		next = e->newer;
+		if (stale_asid(e) != asid || (leaf && !(e->val & HW_D_NG)))
+			continue;
+		if (leaf)
+			stale_drop(e, ~0u, ~0u);
+		else
+			stale_drop(e, ~loaded, ~loaded);
+	}
+}
+
+/* Does a cached leaf translate to this page? */
+bool stale_reaches_page(uint64_t pa)
+{
+	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
+		const struct hw_stale *e = &hw_m.stale[i];
+		const unsigned level = stale_level(e);
+		uint64_t size = 1ull << hw_m.shift[level], oa = e->val & hw_m.oa_mask;
+
+		if (!(e->tlb & hw_m.agents) || !desc_is_leaf(e->val, level))
+			continue;
+		oa &= ~(size - 1);
+		if (stale_cont(e)) {
+			size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
+			oa += (uint64_t)e->lo << hw_m.page_shift;
+		}
+		if (pa - oa < size)
+			return true;
+	}
+	return false;
+}
+
 /* DDI 0487 D8.2.6, B2.3.12: context synchronisation discards translations of instructions not yet executed. */
 void stale_sync(unsigned cpu)
 {
@@ -295,9 +352,9 @@ static unsigned count_pending(uint32_t loc)
 
 unsigned hw_stale_count(uint64_t va)
 {
-	const uint64_t page = va & VA_MASK & ~((1ull << hw_m.page_shift) - 1);
+	const uint64_t page = va_canon(va) & ~((1ull << hw_m.page_shift) - 1);
 	const uint64_t block = page & ~((1ull << block_shift()) - 1);
-	const uint32_t root = hw_m.ctx[0].root;
+	const uint32_t root = page & VA_KERNEL ? hw_m.kernel_root : hw_m.ctx[0].root;
 	const uint64_t *slot = root ? hw_leaf_slot(loc_ptr(root << LOC_BITS), va) : NULL;
 	unsigned n = slot ? count_pending((uint32_t)(slot - hw_m.mem)) : 0;
 

@@ -24,7 +24,7 @@ static void decode_va(struct operand *o, uint64_t xt)
 {
 	const unsigned ttl = hw.cfg.ttl ? xt >> 44 & 15 : 0;
 
-	o->start = (xt & ((1ull << 44) - 1)) << 12 & VA_MASK & ~((1ull << hw_m.page_shift) - 1);
+	o->start = va_canon(xt << 12) & ~((1ull << hw_m.page_shift) - 1);
 	o->end = o->start + (1ull << hw_m.page_shift);
 	if (ttl >> 2 && (ttl & 3)) {
 		o->level = ttl & 3;
@@ -40,7 +40,9 @@ static void decode_range(struct operand *o, uint64_t xt)
 {
 	const unsigned scale = xt >> 44 & 3, num = xt >> 39 & 31, tg = xt >> 46 & 3;
 
-	o->start = (xt & ((1ull << 37) - 1)) << hw_m.page_shift & VA_MASK;
+	o->start = (xt & ((1ull << 37) - 1)) << hw_m.page_shift;
+	/* BaseADDR is VA[48:12] at 4K, wider above: bit 48 is a copy of bit 55 (DDI 0487 C5.5). */
+	o->start = va_canon((o->start & ~VA_KERNEL) | (o->start >> 48 & 1) << 55);
 	o->end = o->start + ((num + 1ull) << (5 * scale + 1 + hw_m.page_shift));
 	o->level = xt >> 37 & 3;
 	o->nothing = tg != hw.geo->tg;
@@ -267,8 +269,8 @@ void tlbi_notify(unsigned cpu, unsigned asid, uint64_t start, uint64_t end)
 {
 	const uint64_t page = (1ull << hw_m.page_shift) - 1;
 	const struct operand o = {
-		.start = start & VA_MASK & ~page,
-		.end = ((end - 1) & VA_MASK & ~page) + page + 1,
+		.start = start & VA_LOW & ~page,
+		.end = ((end - 1) & VA_LOW & ~page) + page + 1,
 		.asid = (uint16_t)asid,
 		.global = true,
 		.nothing = end <= start,

@@ -29,12 +29,13 @@ struct cand {
 
 struct cands {
 	unsigned n;
+	bool dep; /* the address came from a load: no walk began before it */
 	struct cand c[CAND_MAX];
 };
 
 static uint32_t entry_loc(uint32_t frame, unsigned level, uint64_t va)
 {
-	return frame << LOC_BITS | ((uint32_t)(va >> hw_m.shift[level]) & (hw_m.nentries - 1));
+	return frame << LOC_BITS | ((uint32_t)((va & VA_LOW) >> hw_m.shift[level]) & (hw_m.nentries - 1));
 }
 
 /*
@@ -109,9 +110,17 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 	return l;
 }
 
+/* Bit 55 selects the table base register (DDI 0487 D8.2.2). The SMMU has the user's half alone. */
+static inline uint32_t root_of(unsigned agent, uint64_t va)
+{
+	if (unlikely(va & VA_KERNEL))
+		return agent < HW_MAX_CPU ? hw_m.kernel_root : 0;
+	return hw_m.ctx[agent].root;
+}
+
 static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view view, bool quiet)
 {
-	const uint32_t root = hw_m.ctx[agent].root;
+	const uint32_t root = root_of(agent, va);
 	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
 
 	if (!root)
@@ -122,7 +131,7 @@ static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view vie
 /* Coherent memory alone, silently. */
 static struct hw_leaf walk_now(unsigned agent, uint64_t va)
 {
-	const uint32_t root = hw_m.ctx[agent].root;
+	const uint32_t root = root_of(agent, va);
 	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
 
 	return root ? walk_from(root, hw_m.root_level, va, -1, VIEW_MEM, true) : none;
@@ -175,17 +184,19 @@ static unsigned page_in_run(uint64_t va)
 
 static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
 {
+	const unsigned asid = va & VA_KERNEL ? ASID_KERNEL : hw_m.ctx[agent].asid;
+
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
 		const uint64_t size = stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
 		const bool leaf = desc_is_leaf(e->val, stale_level(e));
 		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
 
-		if (!((e->tlb | e->early) >> agent & 1) || va - e->va >= size)
+		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
 			continue;
 		if (stale_partial(e) && (page_in_run(va) < e->lo || page_in_run(va) >= e->hi))
 			continue;
-		if (stale_asid(e) != hw_m.ctx[agent].asid && (!leaf || (e->val & HW_D_NG)))
+		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
 		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
 		cand_add(s, &c);
@@ -224,7 +235,7 @@ static void collect(struct cands *s, unsigned agent, uint64_t va)
 	struct hw_leaf own;
 
 	s->n = 0;
-	if (hw_m.nstale) {
+	if (hw_m.nstale && root_of(agent, va)) {
 		collect_bucket(s, stale_bucket_page(page), agent, page);
 		collect_bucket(s, stale_bucket_block(page), agent, page);
 		collect_bucket(s, STALE_UP, agent, page);
@@ -294,6 +305,7 @@ static void eval_start(struct eval *e)
 		eval_walk(e, VIEW_OWN);
 		return;
 	}
+	s.dep = e->a->dep;
 	collect(&s, e->a->agent, e->a->va);
 	hw_m.ncand = s.n;
 	c = choose(&s);
@@ -387,7 +399,8 @@ static bool eval_dirty(struct eval *e)
 		pend_drain_all(a->agent);
 		now = walk_now(a->agent, a->va);
 	}
-	if (!now.desc || leaf_pa(&now, a->va, false) != pa || !(now.desc & HW_D_DBM) || !(now.desc & HW_D_USER))
+	if (!now.desc || leaf_pa(&now, a->va, false) != pa || !(now.desc & HW_D_DBM) ||
+	    !(a->priv || (now.desc & HW_D_USER)))
 		return false;
 	target = now.level == 3 ? block_entry(a, now.loc, now.desc, HW_D_DBM) : now.loc;
 	v = coh_read(target);
@@ -413,7 +426,7 @@ static bool eval_once(struct eval *e)
 	}
 	if (!(e->l.desc & HW_D_AF) && !eval_af(e))
 		return false;
-	if (!(e->l.desc & HW_D_USER)) {
+	if (!(e->l.desc & HW_D_USER) && !a->priv) { /* PAN is not modelled */
 		a->fault = HW_FAULT_PERMISSION;
 		return false;
 	}
@@ -497,7 +510,7 @@ void hw_do_access(struct hw_access *a)
 {
 	struct eval e = {.a = a};
 
-	a->va &= VA_MASK;
+	a->va = va_canon(a->va);
 	a->fault = HW_OK;
 	a->stale = a->set_af = a->set_dirty = a->recorded = a->recorded_dirty = false;
 	a->pa = 0;
@@ -520,7 +533,7 @@ void hw_do_access(struct hw_access *a)
 /* DDI 0487 D8.5.3: hardware may set AF speculatively in any valid descriptor, never in an invalid one. */
 bool hw_do_spurious_af(unsigned agent, uint64_t va)
 {
-	const struct hw_leaf l = walk_now(agent, va & VA_MASK);
+	const struct hw_leaf l = walk_now(agent, va_canon(va));
 
 	if (hw.cfg.update[agent] < HW_UPD_AF || !l.desc || (l.desc & HW_D_AF) || late_pending(l.loc))
 		return false;
