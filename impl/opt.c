@@ -27,7 +27,6 @@ static void opt_reset(const struct pt_env *env)
 		.page_shift = env->page_shift,
 		.table_bits = env->table_bits,
 		.cont_bits = env->cont_bits,
-		.asid = env->asid,
 		.folios = env->folios,
 		.nfolios = env->nfolios,
 	};
@@ -44,17 +43,22 @@ static uint64_t opt_entry_make(uint64_t val)
 }
 
 /* User entries need no barrier: a walker that comes too early faults, and the fault handler retries. */
-static void set_ptes(uint64_t addr, uint64_t *ptep, uint64_t val, unsigned nr)
+static void set_raw_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr)
 {
-	uint64_t pte = entry_make(val);
-
+	if (BUG(protnone_as_valid) && pte_present_invalid(pte))
+		pte |= PTE_VALID;
 	if (nr == 1) {
-		contpte_try_unfold(addr, ptep, __ptep_get(ptep));
+		contpte_try_unfold(mm, addr, ptep, __ptep_get(ptep));
 		__set_ptes(ptep, pte, 1);
-		contpte_try_fold(addr, ptep, pte);
+		contpte_try_fold(mm, addr, ptep, pte);
 	} else {
-		contpte_set_ptes(addr, ptep, pte, nr);
+		contpte_set_ptes(mm, addr, ptep, pte, nr);
 	}
+}
+
+static void set_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t val, unsigned nr)
+{
+	set_raw_ptes(mm, addr, ptep, entry_make(val), nr);
 }
 
 static uint64_t ptep_get(uint64_t addr, uint64_t *ptep)
@@ -73,110 +77,155 @@ static uint64_t ptep_get_lockless(uint64_t addr, uint64_t *ptep)
 	return entry_read(pte_valid_cont(pte) ? contpte_ptep_get_lockless(ptep) : pte);
 }
 
-static uint64_t ptep_get_and_clear_full(uint64_t addr, uint64_t *ptep, int full)
+/* What a removal reports. */
+static uint64_t removed(uint64_t pte)
+{
+	if (BUG(protnone_as_none) && pte_present_invalid(pte))
+		return 0;
+	return entry_read(pte);
+}
+
+static uint64_t ptep_get_and_clear_full(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, int full)
 {
 	uint64_t orig_pte = __ptep_get(ptep);
 
 	if (pte_valid_cont(orig_pte) && full)
 		return entry_read(contpte_ptep_get_and_clear_full(ptep));
-	contpte_try_unfold(addr, ptep, orig_pte);
-	return entry_read(__ptep_get_and_clear(ptep));
+	contpte_try_unfold(mm, addr, ptep, orig_pte);
+	return removed(__ptep_get_and_clear(ptep));
 }
 
-static uint64_t ptep_get_and_clear(uint64_t addr, uint64_t *ptep)
+static uint64_t ptep_get_and_clear(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	return ptep_get_and_clear_full(addr, ptep, 0);
+	return ptep_get_and_clear_full(mm, addr, ptep, 0);
 }
 
-static uint64_t get_and_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, int full)
+static uint64_t get_and_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr,
+					int full)
 {
 	(void)full; /* a batch loses nothing by the one unfold at either end */
 	if (nr == 1)
-		return ptep_get_and_clear(addr, ptep);
-	return entry_read(contpte_get_and_clear_full_ptes(addr, ptep, nr));
+		return ptep_get_and_clear(mm, addr, ptep);
+	if (BUG(quadratic_batch))
+		for (unsigned i = 0; i < nr; i++)
+			ptep_get(addr + i * PAGE_SIZE, ptep + i);
+	return removed(contpte_get_and_clear_full_ptes(mm, addr, ptep, nr));
 }
 
-static void clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, int full)
+static void clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr, int full)
 {
 	(void)full;
 	if (nr == 1)
-		ptep_get_and_clear(addr, ptep);
+		ptep_get_and_clear(mm, addr, ptep);
 	else
-		contpte_clear_full_ptes(addr, ptep, nr);
+		contpte_clear_full_ptes(mm, addr, ptep, nr);
 }
 
-static void wrprotect_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+static void wrprotect_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
 	if (nr == 1) {
 		/* Present by contract, and unfolding changes one bit of it: fork need not read it twice. */
 		uint64_t orig_pte = __ptep_get(ptep);
 
 		if (pte_cont(orig_pte) && !BUG(wrprotect_no_unfold)) {
-			__contpte_try_unfold(addr, ptep, orig_pte);
+			__contpte_try_unfold(mm, addr, ptep, orig_pte);
 			orig_pte = pte_mknoncont(orig_pte);
 		}
 		___ptep_set_wrprotect(ptep, orig_pte);
 	} else {
-		contpte_wrprotect_ptes(addr, ptep, nr);
+		contpte_wrprotect_ptes(mm, addr, ptep, nr);
 	}
 }
 
-static int ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
+static int ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
 {
 	entry = entry_make(entry);
 	if (pte_valid_cont(__ptep_get(ptep)))
-		return contpte_ptep_set_access_flags(addr, ptep, entry, dirty);
-	return __ptep_set_access_flags(addr, ptep, entry, dirty);
+		return contpte_ptep_set_access_flags(mm, addr, ptep, entry, dirty);
+	return __ptep_set_access_flags(mm, addr, ptep, entry, dirty);
 }
 
-static int ptep_test_and_clear_young(uint64_t addr, uint64_t *ptep)
+static int test_and_clear_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	(void)addr;
-	if (pte_valid_cont(__ptep_get(ptep)))
-		return contpte_ptep_test_and_clear_young(ptep);
-	return __ptep_test_and_clear_young(ptep);
+	(void)mm;
+	if (nr == 1 && !pte_cont(__ptep_get(ptep)))
+		return __ptep_test_and_clear_young(ptep);
+	return contpte_test_and_clear_young_ptes(addr, ptep, nr);
 }
 
-static int ptep_clear_flush_young(uint64_t addr, uint64_t *ptep)
+static int clear_flush_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	if (pte_valid_cont(__ptep_get(ptep)))
-		return contpte_ptep_clear_flush_young(addr, ptep);
-	return __ptep_clear_flush_young(addr, ptep);
+	if (nr == 1 && !pte_cont(__ptep_get(ptep)))
+		return __ptep_clear_flush_young(mm, addr, ptep);
+	return contpte_clear_flush_young_ptes(mm, addr, ptep, nr);
 }
 
-static void clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
+static int ptep_test_and_clear_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	if (nr == 1 && !pte_valid_cont(__ptep_get(ptep)))
+	return test_and_clear_young_ptes(mm, addr, ptep, 1);
+}
+
+static int ptep_clear_flush_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
+{
+	return clear_flush_young_ptes(mm, addr, ptep, 1);
+}
+
+static void clear_young_dirty_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr,
+				   unsigned cydp)
+{
+	(void)mm;
+	if (nr == 1 && !pte_cont(__ptep_get(ptep)))
 		__clear_young_dirty_ptes(ptep, nr, cydp);
 	else
 		contpte_clear_young_dirty_ptes(addr, ptep, nr, cydp);
 }
 
-static uint64_t ptep_clear_flush(uint64_t addr, uint64_t *ptep)
+/* Present rather than valid: a page may have become PROT_NONE under a flush that is still to come. */
+static uint64_t ptep_clear_flush(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	uint64_t val = ptep_get_and_clear(addr, ptep);
-	/* Whether it may be cached says the valid bit alone: an old entry may have been young when it was. */
+	uint64_t val = ptep_get_and_clear(mm, addr, ptep);
+	/* Whether it may be cached says presence alone: an old entry may have been young when it was. */
 	bool accessible = BUG(accessible_tests_young) ? val & PT_YOUNG : val & PT_PRESENT;
 
 	if (accessible)
-		flush_tlb_page(addr);
+		flush_tlb_page(mm, addr);
 	return val;
 }
 
-static void flush_tlb_range(uint64_t start, uint64_t end, bool last_level)
+/* Nothing is there between start and commit, so that hardware cannot record anything that commit would undo. */
+static uint64_t modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	__flush_tlb_range(start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
+	if (BUG(modify_prot_commit_loses_dirty)) {
+		uint64_t val = ptep_get(addr, ptep);
+
+		clear_full_ptes(mm, addr, ptep, nr, 0);
+		return val;
+	}
+	return get_and_clear_full_ptes(mm, addr, ptep, nr, 0);
 }
 
-/* As for user entries, nothing publishes the link: whoever walks too early faults and retries. (Linux adds DSB
- * and ISB in set_pmd(), which kernel tables need.) */
-static void pmd_populate(uint64_t *pmdp, const void *table)
+static void modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t old,
+				    uint64_t val, unsigned nr)
+{
+	set_raw_ptes(mm, addr, ptep, pte_modify(entry_make(old), entry_make(val)), nr);
+}
+
+static void flush_tlb_range(const struct pt_mm *mm, uint64_t start, uint64_t end, bool last_level)
+{
+	__flush_tlb_range(mm, start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
+}
+
+/* As for user entries, nothing publishes the link of a user table: whoever walks too early faults and retries. (Linux
+ * adds DSB and ISB there too.) */
+static void pmd_populate(const struct pt_mm *mm, uint64_t *pmdp, const void *table)
 {
 	hw_store(pmdp, hw_table_pa(table) | PMD_TYPE_TABLE, HW_RELAXED, __func__, __LINE__);
+	if (!mm_is_user(mm))
+		emit_pte_barriers();
 }
 
 /* A walker that sees the new table must see it empty: the zeroes are ordered before the link. */
-static int pte_alloc(uint64_t addr, uint64_t *pmdp)
+static int pte_alloc(const struct pt_mm *mm, uint64_t addr, uint64_t *pmdp)
 {
 	void *table;
 
@@ -187,38 +236,26 @@ static int pte_alloc(uint64_t addr, uint64_t *pmdp)
 	if (!table)
 		return -1;
 	if (BUG(table_linked_uncleared))
-		pmd_populate(pmdp, table);
+		pmd_populate(mm, pmdp, table);
 	hw_clear_page(table, __func__, __LINE__);
 	if (!BUG(table_clear_unordered))
 		hw_barrier(HW_DMB, HW_ISH, HW_BAR_ST, __func__, __LINE__);
 	if (!BUG(table_linked_uncleared))
-		pmd_populate(pmdp, table);
+		pmd_populate(mm, pmdp, table);
 	return 0;
 }
 
-/*
- * Unlink, then invalidate what was cached of the link, then free. The invalidation must not be leaf-only and
- * carries no level: it is for the table entry, not for pages. One a table does: it covers the whole span.
- */
-static void pte_free_tlb(uint64_t addr, uint64_t *pmdp)
+/* Nothing waits for it: the gather orders, invalidates and frees. */
+static void pmd_clear(uint64_t *pmdp)
 {
-	uint64_t pmd = hw_load(pmdp, HW_RELAXED, __func__, __LINE__);
-	uint64_t start = addr & ~(PMD_SIZE - 1);
-	void *table = hw_table_va(pmd & PTE_ADDR);
-
 	hw_store(pmdp, 0, HW_RELAXED, __func__, __LINE__);
-	if (BUG(table_freed_early))
-		hw_table_free(table, __func__, __LINE__);
-	__flush_tlb_range(start, start + PMD_SIZE, PMD_SIZE, BUG(table_leaf_only_free), TLBI_TTL_UNKNOWN);
-	if (!BUG(table_freed_early))
-		hw_table_free(table, __func__, __LINE__);
 }
 
 const struct pt_impl impl_opt = {
 	.name = "opt",
-	.what = "built-in: contiguous user mappings as in Linux 6.12, teardown with an A/D stash",
+	.what = "built-in: contiguous user mappings as in Linux 6.12 to 7.x, teardown with an A/D stash",
 	.geometries = 0xf, /* small, 4K, 16K, 64K */
-	.profile = {.relax_flush_local = false, .fold_no_tlbi = false, .young_batched = false},
+	.profile = {.relax_flush_local = false, .fold_no_tlbi = true, .young_batched = true},
 	.init = opt_init,
 	.reset = opt_reset,
 	.entry_read = opt_entry_read,
@@ -234,10 +271,19 @@ const struct pt_impl impl_opt = {
 	.ptep_set_access_flags = ptep_set_access_flags,
 	.ptep_test_and_clear_young = ptep_test_and_clear_young,
 	.ptep_clear_flush_young = ptep_clear_flush_young,
+	.test_and_clear_young_ptes = test_and_clear_young_ptes,
+	.clear_flush_young_ptes = clear_flush_young_ptes,
 	.clear_young_dirty_ptes = clear_young_dirty_ptes,
 	.ptep_clear_flush = ptep_clear_flush,
+	.modify_prot_start_ptes = modify_prot_start_ptes,
+	.modify_prot_commit_ptes = modify_prot_commit_ptes,
 	.flush_tlb_range = flush_tlb_range,
+	.flush_tlb_mm = flush_tlb_mm,
+	.tlb_flush = tlb_flush,
+	.arch_tlbbatch_add_pending = arch_tlbbatch_add_pending,
+	.arch_tlbbatch_flush = arch_tlbbatch_flush,
+	.arch_flush_tlb_batched_pending = arch_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = NULL, /* relaxing flushes are broadcast */
 	.pte_alloc = pte_alloc,
-	.pte_free_tlb = pte_free_tlb,
+	.pmd_clear = pmd_clear,
 };

@@ -40,24 +40,36 @@ static bool folio_covers(uint64_t pfn)
 }
 
 /* Before a range changes: unfold the runs that it covers in part, at its begin and its end. */
-static void contpte_try_unfold_partial(uint64_t addr, uint64_t *ptep, unsigned nr)
+static void contpte_try_unfold_partial(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
 	if (ptep != contpte_align_down(ptep) || nr < CONT_PTES)
-		contpte_try_unfold(addr, ptep, __ptep_get(ptep));
+		contpte_try_unfold(mm, addr, ptep, __ptep_get(ptep));
 
 	if (ptep + nr != contpte_align_down(ptep + nr)) {
 		uint64_t *last = ptep + nr - 1;
 
-		contpte_try_unfold(addr + (uint64_t)(nr - 1) * PAGE_SIZE, last, __ptep_get(last));
+		contpte_try_unfold(mm, addr + (uint64_t)(nr - 1) * PAGE_SIZE, last, __ptep_get(last));
 	}
 }
 
 /*
+ * Where every CPU bears a change of the contiguous bit without a break (FEAT_BBM level 2, and no conflict aborts:
+ * DDI 0487 D8.16.1), old entries of the other size may stay: they say the same, and the caller's flush removes them
+ * with the new ones. Level 2 alone may abort.
+ */
+static bool convert_needs_flush(void)
+{
+	if (BUG(fold_trusts_bbml2))
+		return !hw_feature(HW_FEAT_BBML2);
+	return !BUG(unfold_no_flush) && !hw_feature(HW_FEAT_BBML2_NOABORT);
+}
+
+/*
  * Break-before-make of a run: clear all entries, collecting what hardware recorded up to that instant, then
- * invalidate, then write them back with `pte`'s contiguous bit and protection and the OR of access and dirty.
+ * invalidate (where the CPUs need it), then write them back with `pte`'s contiguous bit and protection and the OR of access and dirty.
  * Entries that a teardown has already cleared (or made markers) stay as they are.
  */
-static void contpte_convert(uint64_t addr, const uint64_t *ptep, uint64_t pte)
+static void contpte_convert(const struct pt_mm *mm, uint64_t addr, const uint64_t *ptep, uint64_t pte)
 {
 	uint64_t *start = contpte_align_down(ptep);
 	uint64_t holes[OPT_MAX_CONT / 64] = {0};
@@ -77,8 +89,8 @@ static void contpte_convert(uint64_t addr, const uint64_t *ptep, uint64_t pte)
 		}
 	}
 
-	if (!BUG(unfold_no_flush))
-		__flush_tlb_range(addr, addr + CONT_PTE_SIZE, PAGE_SIZE, true, 3);
+	if (convert_needs_flush())
+		__flush_tlb_range(mm, addr, addr + CONT_PTE_SIZE, PAGE_SIZE, true, 3);
 
 	for (unsigned i = 0; i < CONT_PTES; i++)
 		if (!(holes[i / 64] >> i % 64 & 1))
@@ -89,14 +101,14 @@ static void contpte_convert(uint64_t addr, const uint64_t *ptep, uint64_t pte)
  * Alignment and specialness are checked (contpte_try_fold()); left are: one folio covers the run, and all
  * entries are valid, consecutive and equal but for access and dirty state, which the fold merges.
  */
-void __contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+void __contpte_try_fold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte)
 {
 	uint64_t *start = contpte_align_down(ptep);
 	uint64_t pfn = pte_pfn(pte) - (uint64_t)(ptep - start);
 	uint64_t ignore = BUG(fold_permission_blind) ? PTE_WRITE : 0;
 	uint64_t prot = pte_common_prot(pte) & ~ignore;
 
-	if (!folio_covers(pfn) && !BUG(fold_across_folios))
+	if (!mm_is_user(mm) || (!folio_covers(pfn) && !BUG(fold_across_folios)))
 		return;
 
 	for (unsigned i = 0; i < CONT_PTES; i++) {
@@ -105,12 +117,13 @@ void __contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
 		if (pte_pfn(subpte) != pfn + i || (pte_common_prot(subpte) & ~ignore) != prot)
 			return;
 	}
-	contpte_convert(addr, ptep, pte_mkcont(pte));
+	contpte_convert(mm, addr, ptep, pte_mkcont(pte));
 }
 
-void __contpte_try_unfold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+void __contpte_try_unfold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte)
 {
-	contpte_convert(addr, ptep, pte_mknoncont(pte));
+	if (mm_is_user(mm))
+		contpte_convert(mm, addr, ptep, pte_mknoncont(pte));
 }
 
 /*
@@ -124,13 +137,14 @@ uint64_t contpte_ptep_get(uint64_t *ptep, uint64_t orig_pte)
 
 	ptep = contpte_align_down(ptep);
 	for (unsigned i = 0; i < CONT_PTES || BUG(gather_unbounded); i++) {
-		uint64_t pte = __ptep_get(ptep + i % CONT_PTES);
+		uint64_t pte;
 
+		if (pte_young(orig_pte) && pte_dirty(orig_pte))
+			break; /* nothing left to find */
+		pte = __ptep_get(ptep + i % CONT_PTES);
 		if (!pte_valid_cont(pte) && !BUG(get_counts_markers))
 			continue;
 		orig_pte = pte_gather(orig_pte, pte);
-		if (pte_young(orig_pte) && pte_dirty(orig_pte))
-			break;
 	}
 	return orig_pte;
 }
@@ -166,12 +180,13 @@ retry:
 
 /* nr > 1 entries, none present before: nothing to unfold. Whole aligned runs are written folded at once; the
  * caller's range is one folio, so the folio covers them. */
-void contpte_set_ptes(uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr)
+void contpte_set_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr)
 {
 	uint64_t end = addr + nr * PAGE_SIZE;
 	uint64_t pfn = pte_pfn(pte), prot = pte_pgprot(pte);
 
-	if (!pte_valid(pte)) {
+	/* Kernel mappings are folded by set_huge_pte_at() alone, which is told so. */
+	if (!mm_is_user(mm) || !pte_valid(pte)) {
 		__set_ptes(ptep, pte, nr);
 		return;
 	}
@@ -240,75 +255,102 @@ uint64_t contpte_ptep_get_and_clear_full(uint64_t *ptep)
 	return orig_pte;
 }
 
-uint64_t contpte_get_and_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+uint64_t contpte_get_and_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
 	if (!BUG(full_clear_no_unfold_partial))
-		contpte_try_unfold_partial(addr, ptep, nr);
+		contpte_try_unfold_partial(mm, addr, ptep, nr);
 	return __get_and_clear_full_ptes(ptep, nr);
 }
 
-void contpte_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+void contpte_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	contpte_try_unfold_partial(addr, ptep, nr);
+	contpte_try_unfold_partial(mm, addr, ptep, nr);
 	__clear_full_ptes(ptep, nr);
 }
 
-/* Core code ages folios, not pages, and one folio covers the run: age all of it rather than unfold. */
-int contpte_ptep_test_and_clear_young(uint64_t *ptep)
+/*
+ * Widen to the whole of the runs at both ends, which are of the same folio. Access and dirty state can be cleared
+ * there without unfolding; which descriptor of a run holds it says nothing about the page.
+ */
+static unsigned contpte_widen(uint64_t *addr, uint64_t **ptep, unsigned nr)
 {
-	uint64_t *start = contpte_align_down(ptep);
-	int young = 0;
+	uint64_t end = *addr + nr * PAGE_SIZE;
 
-	if (BUG(young_no_widen))
-		return __ptep_test_and_clear_young(ptep);
-	for (unsigned i = 0; i < CONT_PTES; i++)
-		young |= __ptep_test_and_clear_young(start + i);
+	if (pte_valid_cont(__ptep_get(*ptep + nr - 1)))
+		end = cont_addr(end + CONT_PTE_SIZE - 1);
+	if (pte_valid_cont(__ptep_get(*ptep))) {
+		*addr = cont_addr(*addr);
+		*ptep = contpte_align_down(*ptep);
+	}
+	return (unsigned)((end - *addr) >> PAGE_SHIFT);
+}
+
+/* Core code ages folios, not pages, and one folio covers each run: age all of it rather than unfold. */
+int contpte_test_and_clear_young_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+{
+	if (!BUG(young_no_widen))
+		nr = contpte_widen(&addr, &ptep, nr);
+	return __test_and_clear_young_ptes(ptep, nr);
+}
+
+int contpte_clear_flush_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
+{
+	int young;
+
+	if (!BUG(young_no_widen))
+		nr = contpte_widen(&addr, &ptep, nr);
+	young = __test_and_clear_young_ptes(ptep, nr);
+	/* No completing DSB, as in __ptep_clear_flush_young(). */
+	if (young)
+		__flush_tlb_range_nosync(mm, addr, addr + nr * PAGE_SIZE, PAGE_SIZE, true, 3);
 	return young;
 }
 
-int contpte_ptep_clear_flush_young(uint64_t addr, uint64_t *ptep)
+/* Bug needless-unfold. */
+static void contpte_unfold_all(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	int young = contpte_ptep_test_and_clear_young(ptep);
-
-	/* No completing DSB, as in __ptep_clear_flush_young(). */
-	if (young) {
-		addr = cont_addr(addr);
-		__flush_tlb_range_nosync(addr, addr + CONT_PTE_SIZE, PAGE_SIZE, true, 3);
-	}
-	return young;
+	for (unsigned i = 0; i < nr; i++)
+		contpte_try_unfold(mm, addr + i * PAGE_SIZE, ptep + i, __ptep_get(ptep + i));
 }
 
 /*
  * A run that is protected as a whole stays folded: until the caller's flush either permission may be in use,
  * after it only the new one. Of a part of a run that would never become true, so that is unfolded.
  */
-void contpte_wrprotect_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+void contpte_wrprotect_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	if (!BUG(wrprotect_no_unfold))
-		contpte_try_unfold_partial(addr, ptep, nr);
+	if (BUG(needless_unfold))
+		contpte_unfold_all(mm, addr, ptep, nr);
+	else if (!BUG(wrprotect_no_unfold))
+		contpte_try_unfold_partial(mm, addr, ptep, nr);
 	__wrprotect_ptes(ptep, nr);
 }
 
-/* Clearing access or dirty state needs no unfold: widen to the runs at both ends, of the same folio. */
-void contpte_clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
+/* Bug young-dirty-range: pages added to a byte address, then bytes taken for a count; two tables long here, the real
+ * one went on. */
+static void contpte_clear_bytes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
 {
-	uint64_t start = addr;
-	uint64_t end = start + (BUG(young_dirty_range) ? nr : nr * PAGE_SIZE);
+	uint64_t end = addr + nr;
 
 	if (pte_valid_cont(__ptep_get(ptep + nr - 1)))
 		end = cont_addr(end + CONT_PTE_SIZE - 1);
-
 	if (pte_valid_cont(__ptep_get(ptep))) {
-		start = cont_addr(start);
+		addr = cont_addr(addr);
 		ptep = contpte_align_down(ptep);
 	}
+	nr = (unsigned)(end - addr);
+	if (nr > 2u << opt_env.table_bits)
+		nr = 2u << opt_env.table_bits;
+	__clear_young_dirty_ptes(ptep, nr, cydp);
+}
 
-	nr = (unsigned)((end - start) >> PAGE_SHIFT);
-	if (BUG(young_dirty_range)) { /* bytes taken for a count; two tables long here, the real one went on */
-		nr = (unsigned)(end - start);
-		if (nr > 2u << opt_env.table_bits)
-			nr = 2u << opt_env.table_bits;
+void contpte_clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
+{
+	if (BUG(young_dirty_range)) {
+		contpte_clear_bytes(addr, ptep, nr, cydp);
+		return;
 	}
+	nr = contpte_widen(&addr, &ptep, nr);
 	__clear_young_dirty_ptes(ptep, nr, cydp);
 }
 
@@ -326,7 +368,7 @@ static bool contpte_all_subptes_satisfy(uint64_t *ptep, uint64_t entry)
 	return true;
 }
 
-int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
+int contpte_ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
 {
 	uint64_t orig_pte;
 
@@ -340,8 +382,8 @@ int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry,
 	/* A permission of part of a run: no longer a run. */
 	orig_pte = pte_mknoncont(__ptep_get(ptep));
 	if (pte_write(orig_pte) != pte_write(entry)) {
-		__contpte_try_unfold(addr, ptep, orig_pte);
-		__ptep_set_access_flags(addr, ptep, entry, dirty);
+		__contpte_try_unfold(mm, addr, ptep, orig_pte);
+		__ptep_set_access_flags(mm, addr, ptep, entry, dirty);
 		return 1;
 	}
 
@@ -349,8 +391,8 @@ int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry,
 	ptep = contpte_align_down(ptep);
 	addr = cont_addr(addr);
 	for (unsigned i = 0; i < CONT_PTES; i++)
-		__ptep_set_access_flags(addr + i * PAGE_SIZE, ptep + i, entry, 0);
+		__ptep_set_access_flags(mm, addr + i * PAGE_SIZE, ptep + i, entry, 0);
 	if (dirty)
-		__flush_tlb_range(addr, addr + CONT_PTE_SIZE, PAGE_SIZE, true, 3);
+		__flush_tlb_range(mm, addr, addr + CONT_PTE_SIZE, PAGE_SIZE, true, 3);
 	return 1;
 }

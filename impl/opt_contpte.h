@@ -9,9 +9,24 @@
 #include "../hw/hook.h"
 #include "opt_pte.h"
 
+/* Publish a valid kernel entry: nobody handles a fault on it. The DSB makes it visible to all walkers, the ISB keeps
+ * this CPU from having looked it up before (DDI 0487 D8.2.6). */
+static inline void emit_pte_barriers(void)
+{
+	hw_barrier(HW_DSB, HW_ISH, HW_BAR_ST, __func__, __LINE__);
+	hw_barrier(HW_ISB, HW_SY, HW_BAR_FULL, __func__, __LINE__);
+}
+
 /* Macros, so that each step carries the kernel function that makes it. */
-#define __ptep_get(ptep)	    hw_load(ptep, HW_RELAXED, __func__, __LINE__)
-#define __set_pte(ptep, pte)	    hw_store(ptep, pte, HW_RELAXED, __func__, __LINE__)
+#define __ptep_get(ptep) hw_load(ptep, HW_RELAXED, __func__, __LINE__)
+#define __set_pte(ptep, pte)                                                                                       \
+	do {                                                                                                       \
+		uint64_t set_ = (pte);                                                                             \
+                                                                                                                   \
+		hw_store(ptep, set_, HW_RELAXED, __func__, __LINE__);                                              \
+		if (pte_valid_not_user(set_))                                                                      \
+			emit_pte_barriers();                                                                       \
+	} while (0)
 #define pte_cmpxchg(ptep, old, new) hw_cmpxchg(ptep, old, new, HW_RELAXED, __func__, __LINE__)
 
 /* One descriptor at a time; CONT is as in the value given. */
@@ -20,33 +35,34 @@ uint64_t __ptep_get_and_clear(uint64_t *ptep);
 uint64_t __get_and_clear_full_ptes(uint64_t *ptep, unsigned nr);
 void __clear_full_ptes(uint64_t *ptep, unsigned nr);
 int __ptep_test_and_clear_young(uint64_t *ptep);
-int __ptep_clear_flush_young(uint64_t addr, uint64_t *ptep);
+int __test_and_clear_young_ptes(uint64_t *ptep, unsigned nr);
+int __ptep_clear_flush_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep);
 void ___ptep_set_wrprotect(uint64_t *ptep, uint64_t pte);
 void __wrprotect_ptes(uint64_t *ptep, unsigned nr);
 void __clear_young_dirty_ptes(uint64_t *ptep, unsigned nr, unsigned cydp);
 int __ptep_set_access_flags_notlbi(uint64_t *ptep, uint64_t entry);
-int __ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
+int __ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
 
 /* Whole runs. */
-void __contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte);
-void __contpte_try_unfold(uint64_t addr, uint64_t *ptep, uint64_t pte);
+void __contpte_try_fold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte);
+void __contpte_try_unfold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte);
 uint64_t contpte_ptep_get(uint64_t *ptep, uint64_t orig_pte);
 uint64_t contpte_ptep_get_lockless(uint64_t *orig_ptep);
-void contpte_set_ptes(uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr);
+void contpte_set_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte, unsigned nr);
 uint64_t contpte_ptep_get_and_clear_full(uint64_t *ptep);
-uint64_t contpte_get_and_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
-void contpte_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
-int contpte_ptep_test_and_clear_young(uint64_t *ptep);
-int contpte_ptep_clear_flush_young(uint64_t addr, uint64_t *ptep);
-void contpte_wrprotect_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
+uint64_t contpte_get_and_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
+void contpte_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
+int contpte_test_and_clear_young_ptes(uint64_t addr, uint64_t *ptep, unsigned nr);
+int contpte_clear_flush_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
+void contpte_wrprotect_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
 void contpte_clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp);
-int contpte_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
+int contpte_ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty);
 
 /*
  * Fold when the last entry of a run has been set: core code maps upwards, so that is when a run completes.
  * Special mappings have no folio and never fold.
  */
-static inline void contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+static inline void contpte_try_fold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte)
 {
 	if (BUG(fold_asserts_valid) && !pte_valid(pte))
 		hw_bug("VM_BUG_ON(!pte_valid(pte))", __func__, __LINE__);
@@ -57,13 +73,13 @@ static inline void contpte_try_fold(uint64_t addr, uint64_t *ptep, uint64_t pte)
 	if ((pte_pfn(pte) & contmask) != contmask && !BUG(fold_misaligned))
 		return;
 	if (pte_valid(pte) && !pte_cont(pte) && !pte_special(pte))
-		__contpte_try_fold(addr, ptep, pte);
+		__contpte_try_fold(mm, addr, ptep, pte);
 }
 
-static inline void contpte_try_unfold(uint64_t addr, uint64_t *ptep, uint64_t pte)
+static inline void contpte_try_unfold(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t pte)
 {
 	if (pte_valid_cont(pte))
-		__contpte_try_unfold(addr, ptep, pte);
+		__contpte_try_unfold(mm, addr, ptep, pte);
 }
 
 #endif

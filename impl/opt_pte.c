@@ -25,7 +25,7 @@ void __set_ptes(uint64_t *ptep, uint64_t pte, unsigned nr)
 		if (--nr == 0)
 			break;
 		ptep++;
-		if (pte_valid(pte))
+		if (pte_present(pte))
 			pte = pte_advance_pfn(pte, 1);
 	}
 }
@@ -63,8 +63,8 @@ int __ptep_test_and_clear_young(uint64_t *ptep)
 {
 	uint64_t pte = __ptep_get(ptep);
 
-	/* Not valid: a cleared entry of a run in teardown, whose payload is no access flag. */
-	if (!pte_valid(pte) || !pte_young(pte))
+	/* Not present: a cleared entry of a run in teardown, whose payload is no access flag. */
+	if (!pte_present(pte) || !pte_young(pte))
 		return 0;
 	if (BUG(young_by_store))
 		__set_pte(ptep, pte_mkold(pte));
@@ -73,14 +73,23 @@ int __ptep_test_and_clear_young(uint64_t *ptep)
 	return pte_young(pte);
 }
 
-int __ptep_clear_flush_young(uint64_t addr, uint64_t *ptep)
+int __test_and_clear_young_ptes(uint64_t *ptep, unsigned nr)
+{
+	int young = 0;
+
+	for (; nr; nr--, ptep++)
+		young |= __ptep_test_and_clear_young(ptep);
+	return young;
+}
+
+int __ptep_clear_flush_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
 	int young = __ptep_test_and_clear_young(ptep);
 
 	/* No DSB to complete it: until this CPU's next one (latest at a context switch) an access through a
 	 * cached entry leaves the page looking old, which costs no more than a needless reclaim. */
 	if (young)
-		flush_tlb_page_nosync(addr);
+		flush_tlb_page_nosync(mm, addr);
 	return young;
 }
 
@@ -113,7 +122,7 @@ void __clear_young_dirty_ptes(uint64_t *ptep, unsigned nr, unsigned cydp)
 	for (; nr; nr--, ptep++) {
 		uint64_t pte = __ptep_get(ptep);
 
-		if (!pte_valid(pte))
+		if (!pte_present(pte))
 			continue;
 		/* Linux stores plainly when both kinds go. Such a store may become visible after the call, and
 		 * undo an update that hardware made after it; an atomic costs little more. */
@@ -132,7 +141,7 @@ int __ptep_set_access_flags_notlbi(uint64_t *ptep, uint64_t entry)
 {
 	uint64_t pte = __ptep_get(ptep);
 
-	if (!pte_valid(pte) || pte_satisfies(pte, entry))
+	if (!pte_present(pte) || pte_satisfies(pte, entry))
 		return 0;
 	pte_update(ptep, pte, pte_accumulate(pte, entry));
 	return 1;
@@ -144,19 +153,19 @@ static int ptep_overwrite_access_flags(uint64_t *ptep, uint64_t entry)
 	const uint64_t mask = PTE_RDONLY | PTE_AF | PTE_WRITE | PTE_DIRTY;
 	uint64_t pte = __ptep_get(ptep);
 
-	if (!pte_valid(pte) || pte_satisfies(pte, entry))
+	if (!pte_present(pte) || pte_satisfies(pte, entry))
 		return 0;
 	__set_pte(ptep, (pte & ~mask) | (entry & mask));
 	return 1;
 }
 
-int __ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
+int __ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
 {
 	int changed = BUG(access_flags_plain_store) ? ptep_overwrite_access_flags(ptep, entry)
 						    : __ptep_set_access_flags_notlbi(ptep, entry);
 
 	/* A read-only translation may be cached; with the entry changed, nobody else would remove it. */
 	if (changed && dirty)
-		flush_tlb_page(addr);
+		flush_tlb_page(mm, addr);
 	return changed;
 }

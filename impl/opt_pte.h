@@ -23,26 +23,26 @@
 #include "seam.h"
 
 /* Descriptor fields (DDI 0487 D8.3.2); bits 55 and up are software's. */
-#define PTE_VALID      (1ull << 0)
-#define PTE_TYPE_PAGE  (3ull << 0)
-#define PTE_USER       (1ull << 6) /* AP[1] */
-#define PTE_RDONLY     (1ull << 7) /* AP[2] */
-#define PTE_SHARED     (3ull << 8) /* SH: inner shareable */
-#define PTE_AF	       (1ull << 10)
-#define PTE_NG	       (1ull << 11)
-#define PTE_ADDR       0x0000fffffffff000ull
-#define PTE_WRITE      (1ull << 51) /* DBM: software may write, hardware may clear RDONLY */
-#define PTE_CONT       (1ull << 52)
-#define PTE_PXN	       (1ull << 53)
-#define PTE_UXN	       (1ull << 54)
-#define PTE_DIRTY      (1ull << 55)
-#define PTE_SPECIAL    (1ull << 56)
-#define PMD_TYPE_TABLE (3ull << 0)
+#define PTE_VALID	    (1ull << 0)
+#define PTE_TYPE_PAGE	    (3ull << 0)
+#define PTE_USER	    (1ull << 6) /* AP[1] */
+#define PTE_RDONLY	    (1ull << 7) /* AP[2] */
+#define PTE_SHARED	    (3ull << 8) /* SH: inner shareable */
+#define PTE_AF		    (1ull << 10)
+#define PTE_NG		    (1ull << 11)
+#define PTE_PRESENT_INVALID PTE_NG /* with VALID clear: present for software, no use to hardware */
+#define PTE_ADDR	    0x0000fffffffff000ull
+#define PTE_WRITE	    (1ull << 51) /* DBM: software may write, hardware may clear RDONLY */
+#define PTE_CONT	    (1ull << 52)
+#define PTE_PXN		    (1ull << 53)
+#define PTE_UXN		    (1ull << 54)
+#define PTE_DIRTY	    (1ull << 55)
+#define PTE_SPECIAL	    (1ull << 56)
+#define PMD_TYPE_TABLE	    (3ull << 0)
 
 /* Facts of the present execution (struct pt_env). */
 struct opt_env {
 	unsigned page_shift, table_bits, cont_bits;
-	unsigned asid;
 	const struct pt_folio *folios;
 	unsigned nfolios;
 };
@@ -61,6 +61,28 @@ extern struct opt_env opt_env;
 static inline bool pte_valid(uint64_t pte)
 {
 	return pte & PTE_VALID;
+}
+
+static inline bool pte_present_invalid(uint64_t pte)
+{
+	return (pte & (PTE_VALID | PTE_PRESENT_INVALID)) == PTE_PRESENT_INVALID;
+}
+
+/* Maps a page as far as software is concerned; pte_valid() says whether hardware may use it. */
+static inline bool pte_present(uint64_t pte)
+{
+	return pte_valid(pte) || pte_present_invalid(pte);
+}
+
+/* A kernel mapping: all of them forbid execution by users, which no user mapping without PTE_USER here does. */
+static inline bool pte_valid_not_user(uint64_t pte)
+{
+	return (pte & (PTE_VALID | PTE_USER | PTE_UXN)) == (PTE_VALID | PTE_UXN);
+}
+
+static inline bool mm_is_user(const struct pt_mm *mm)
+{
+	return mm->id != PT_MM_KERNEL;
 }
 
 static inline bool pte_cont(uint64_t pte)
@@ -127,6 +149,24 @@ static inline uint64_t pte_wrprotect(uint64_t pte)
 	return (pte & ~PTE_WRITE) | PTE_RDONLY;
 }
 
+static inline uint64_t pte_mkinvalid(uint64_t pte)
+{
+	return (pte | PTE_PRESENT_INVALID) & ~PTE_VALID;
+}
+
+/* The permissions of `prot` on the page, access and dirty state of `pte`. What hardware noted as dirty moves to the
+ * software bit first, and back when the new permissions let hardware manage it. */
+static inline uint64_t pte_modify(uint64_t pte, uint64_t prot)
+{
+	const uint64_t mask =
+		PTE_USER | PTE_PXN | PTE_UXN | PTE_RDONLY | PTE_PRESENT_INVALID | PTE_VALID | PTE_WRITE;
+
+	if (pte_hw_dirty(pte))
+		pte |= PTE_DIRTY;
+	pte = (pte & ~mask) | (pte_mkclean(prot) & mask);
+	return pte & PTE_DIRTY ? pte_mkdirty(pte) : pte;
+}
+
 static inline uint64_t pte_mkcont(uint64_t pte)
 {
 	return pte | PTE_CONT;
@@ -178,13 +218,13 @@ static inline bool pte_satisfies(uint64_t pte, uint64_t entry)
 {
 	if (entry & ~pte & (PTE_AF | PTE_WRITE))
 		return false;
-	if (pte & ~entry & PTE_RDONLY)
+	if (pte & ~entry & PTE_RDONLY && !BUG(access_flags_ignores_rdonly))
 		return false;
-	return pte_dirty(pte) || !pte_dirty(entry);
+	return pte_dirty(pte) || !pte_dirty(entry) || BUG(access_flags_ignores_rdonly);
 }
 
 /*
- * Non-present values: bit 0 clear, and payload bits 0..3 exactly where a descriptor keeps AF, software dirty,
+ * Non-present values: bits 0 and 11 (present-invalid) clear, and payload bits 0..3 exactly where a descriptor keeps AF, software dirty,
  * DBM and RDONLY, as the type and offset of a swap entry do; the rest from bit 12. So code that asks such an
  * entry whether it is young or dirty gets a wrong answer that can be seen.
  */
@@ -211,27 +251,54 @@ static inline uint64_t swp_decode(uint64_t pte)
 	       (pte & PTE_RDONLY ? 8 : 0);
 }
 
+/* Kernel mappings are dirty from the start: no fault handler would make them writable later. */
+static inline uint64_t entry_make_kernel(uint64_t val)
+{
+	uint64_t pte = PTE_TYPE_PAGE | PTE_SHARED | PTE_RDONLY | PTE_AF | PTE_UXN;
+
+	pte |= val & PT_WRITE ? PTE_WRITE : 0;
+	pte |= val & PT_EXEC ? 0 : PTE_PXN;
+	return pte_mkdirty(pte);
+}
+
+static inline uint64_t entry_make_user(uint64_t val)
+{
+	uint64_t pte = PTE_TYPE_PAGE | PTE_USER | PTE_RDONLY | PTE_SHARED | PTE_NG | PTE_PXN;
+
+	pte |= val & PT_WRITE ? PTE_WRITE : 0;
+	pte |= val & PT_YOUNG ? PTE_AF : 0;
+	pte |= val & PT_EXEC ? 0 : PTE_UXN;
+	return val & PT_DIRTY ? pte_mkdirty(pte) : pte;
+}
+
 static inline uint64_t entry_make(uint64_t val)
 {
 	uint64_t pte;
 
 	if (!(val & PT_PRESENT))
 		return swp_encode(PT_PFN(val));
-	pte = pfn_pte(PT_PFN(val), PTE_TYPE_PAGE | PTE_USER | PTE_RDONLY | PTE_SHARED | PTE_NG | PTE_PXN);
-	pte |= val & PT_WRITE ? PTE_WRITE : 0;
-	pte |= val & PT_YOUNG ? PTE_AF : 0;
+	pte = pfn_pte(PT_PFN(val), val & PT_KERNEL ? entry_make_kernel(val) : entry_make_user(val));
 	pte |= val & PT_SPECIAL ? PTE_SPECIAL : 0;
-	pte |= val & PT_EXEC ? 0 : PTE_UXN;
-	return val & PT_DIRTY ? pte_mkdirty(pte) : pte;
+	return val & PT_PROTNONE ? pte_mkinvalid(pte) : pte;
 }
 
 static inline uint64_t entry_read(uint64_t pte)
 {
-	if (!pte_valid(pte))
+	uint64_t flags = PT_PRESENT, nx = PTE_UXN;
+
+	if (!pte_present(pte))
 		return PT_MAKE(swp_decode(pte), 0);
-	return PT_MAKE(pte_pfn(pte), PT_PRESENT | (pte_write(pte) ? PT_WRITE : 0) |
-					     (pte_young(pte) ? PT_YOUNG : 0) | (pte_dirty(pte) ? PT_DIRTY : 0) |
-					     (pte_special(pte) ? PT_SPECIAL : 0) | (pte & PTE_UXN ? 0 : PT_EXEC));
+	if (!(pte & PTE_USER)) {
+		flags |= PT_KERNEL;
+		nx = PTE_PXN;
+	}
+	flags |= pte_valid(pte) ? 0 : PT_PROTNONE;
+	flags |= pte_write(pte) ? PT_WRITE : 0;
+	flags |= pte_young(pte) ? PT_YOUNG : 0;
+	flags |= pte_dirty(pte) ? PT_DIRTY : 0;
+	flags |= pte_special(pte) ? PT_SPECIAL : 0;
+	flags |= pte & nx ? 0 : PT_EXEC;
+	return PT_MAKE(pte_pfn(pte), flags);
 }
 
 #endif

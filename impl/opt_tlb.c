@@ -10,9 +10,9 @@
 #include "opt_pte.h"
 #include "opt_tlb.h"
 
-#define dsb(domain, type)  hw_barrier(HW_DSB, domain, type, __func__, __LINE__)
-#define __tlbi(op, arg)	   hw_tlbi(op, arg, __func__, __LINE__)
-#define notify(start, end) hw_notify_secondary(opt_env.asid, start, end, __func__, __LINE__)
+#define dsb(domain, type)      hw_barrier(HW_DSB, domain, type, __func__, __LINE__)
+#define __tlbi(op, arg)	       hw_tlbi(op, arg, __func__, __LINE__)
+#define notify(mm, start, end) hw_notify_secondary((mm)->asid, start, end, __func__, __LINE__)
 
 /* Beyond this many operations invalidating the whole ASID is cheaper. */
 #define MAX_DVM_OPS 512
@@ -33,14 +33,14 @@ static uint64_t get_trans_granule(void)
 	return (PAGE_SHIFT - 10) / 2;
 }
 
-static uint64_t tlbi_vaddr(uint64_t addr)
+static uint64_t tlbi_vaddr(uint64_t asid, uint64_t addr)
 {
-	return (uint64_t)opt_env.asid << TLBI_ASID_SHIFT | (addr >> 12 & TLBI_VA_MASK);
+	return asid << TLBI_ASID_SHIFT | (addr >> 12 & TLBI_VA_MASK);
 }
 
-static uint64_t tlbi_vaddr_level(uint64_t addr, int level)
+static uint64_t tlbi_vaddr_level(uint64_t asid, uint64_t addr, int level)
 {
-	uint64_t arg = tlbi_vaddr(addr);
+	uint64_t arg = tlbi_vaddr(asid, addr);
 
 	if (level < 0 || level > 3 || !hw_feature(HW_FEAT_TTL))
 		return arg;
@@ -48,11 +48,11 @@ static uint64_t tlbi_vaddr_level(uint64_t addr, int level)
 	return arg | (get_trans_granule() << 2 | (uint64_t)level) << TLBI_TTL_SHIFT;
 }
 
-static uint64_t tlbi_vaddr_range(uint64_t addr, int scale, int num, int level)
+static uint64_t tlbi_vaddr_range(uint64_t asid, uint64_t addr, int scale, int num, int level)
 {
 	uint64_t ttl = level >= 1 && level <= 3 ? (uint64_t)level : 0;
 
-	return (uint64_t)opt_env.asid << TLBI_ASID_SHIFT | get_trans_granule() << TLBIR_TG_SHIFT |
+	return asid << TLBI_ASID_SHIFT | get_trans_granule() << TLBIR_TG_SHIFT |
 	       (uint64_t)scale << TLBIR_SCALE_SHIFT | (uint64_t)num << TLBIR_NUM_SHIFT | ttl << TLBIR_TTL_SHIFT |
 	       (addr >> PAGE_SHIFT & TLBIR_BADDR_MASK);
 }
@@ -71,18 +71,24 @@ static int tlbi_range_num(uint64_t pages, int scale)
 	return (int)((pages < max ? pages : max) >> (5 * scale + 1)) - 1;
 }
 
-static void flush_tlb_mm_nosync(void)
+static void flush_tlb_mm_nosync(const struct pt_mm *mm)
 {
 	dsb(HW_ISH, HW_BAR_ST);
-	__tlbi(HW_TLBI_ASIDE1 | HW_TLBI_IS, (uint64_t)opt_env.asid << TLBI_ASID_SHIFT);
-	notify(0, ~0ull);
+	__tlbi(HW_TLBI_ASIDE1 | HW_TLBI_IS, tlbi_vaddr(mm->asid, 0));
+	notify(mm, 0, ~0ull);
+}
+
+void flush_tlb_mm(const struct pt_mm *mm)
+{
+	flush_tlb_mm_nosync(mm);
+	dsb(HW_ISH, HW_BAR_FULL);
 }
 
 /*
  * Range operations cover even numbers of pages: from the largest scale down, and a last odd page by its own.
  */
-static void __flush_tlb_range_op(unsigned op, unsigned rop, uint64_t start, uint64_t pages, uint64_t stride,
-				 int tlb_level)
+static void __flush_tlb_range_op(unsigned op, unsigned rop, uint64_t asid, uint64_t start, uint64_t pages,
+				 uint64_t stride, int tlb_level)
 {
 	bool ranges = hw_feature(HW_FEAT_TLBIRANGE);
 	int scale = 3;
@@ -91,14 +97,14 @@ static void __flush_tlb_range_op(unsigned op, unsigned rop, uint64_t start, uint
 		int num;
 
 		if (!ranges || pages == 1) {
-			__tlbi(op, tlbi_vaddr_level(start, tlb_level));
+			__tlbi(op, tlbi_vaddr_level(asid, start, tlb_level));
 			start += stride;
 			pages -= stride >> PAGE_SHIFT;
 			continue;
 		}
 		num = tlbi_range_num(pages, scale);
 		if (num >= 0) {
-			__tlbi(rop, tlbi_vaddr_range(start, scale, num, tlb_level));
+			__tlbi(rop, tlbi_vaddr_range(asid, start, scale, num, tlb_level));
 			start += tlbi_range_pages(num, scale) << PAGE_SHIFT;
 			pages -= tlbi_range_pages(num, scale);
 		}
@@ -106,7 +112,8 @@ static void __flush_tlb_range_op(unsigned op, unsigned rop, uint64_t start, uint
 	}
 }
 
-void __flush_tlb_range_nosync(uint64_t start, uint64_t end, uint64_t stride, bool last_level, int tlb_level)
+void __flush_tlb_range_nosync(const struct pt_mm *mm, uint64_t start, uint64_t end, uint64_t stride,
+			      bool last_level, int tlb_level)
 {
 	unsigned is = BUG(tlbi_local) ? 0 : HW_TLBI_IS;
 	uint64_t pages;
@@ -118,7 +125,7 @@ void __flush_tlb_range_nosync(uint64_t start, uint64_t end, uint64_t stride, boo
 	pages = (end - start) >> PAGE_SHIFT;
 	if ((end - start) / stride >= MAX_DVM_OPS &&
 	    (!hw_feature(HW_FEAT_TLBIRANGE) || pages > tlbi_range_pages(31, 3))) {
-		flush_tlb_mm_nosync();
+		flush_tlb_mm_nosync(mm);
 		return;
 	}
 
@@ -127,31 +134,77 @@ void __flush_tlb_range_nosync(uint64_t start, uint64_t end, uint64_t stride, boo
 	if (BUG(tlbi_wrong_ttl) && last_level)
 		tlb_level = 2;
 	if (last_level)
-		__flush_tlb_range_op(HW_TLBI_VALE1 | is, HW_TLBI_RVALE1 | is, start, pages, stride, tlb_level);
+		__flush_tlb_range_op(HW_TLBI_VALE1 | is, HW_TLBI_RVALE1 | is, mm->asid, start, pages, stride,
+				     tlb_level);
 	else
-		__flush_tlb_range_op(HW_TLBI_VAE1 | is, HW_TLBI_RVAE1 | is, start, pages, stride, tlb_level);
+		__flush_tlb_range_op(HW_TLBI_VAE1 | is, HW_TLBI_RVAE1 | is, mm->asid, start, pages, stride,
+				     tlb_level);
 	if (!BUG(flush_no_notify))
-		notify(start, end);
+		notify(mm, start, end);
 }
 
-void __flush_tlb_range(uint64_t start, uint64_t end, uint64_t stride, bool last_level, int tlb_level)
+void __flush_tlb_range(const struct pt_mm *mm, uint64_t start, uint64_t end, uint64_t stride, bool last_level,
+		       int tlb_level)
 {
-	__flush_tlb_range_nosync(start, end, stride, last_level, tlb_level);
+	__flush_tlb_range_nosync(mm, start, end, stride, last_level, tlb_level);
 	/* Only a DSB for loads and stores waits for TLB maintenance. */
 	dsb(HW_ISH, BUG(tlbi_no_completion) ? HW_BAR_ST : HW_BAR_FULL);
 }
 
-void flush_tlb_page_nosync(uint64_t uaddr)
+void flush_tlb_page_nosync(const struct pt_mm *mm, uint64_t uaddr)
 {
 	uint64_t page = uaddr & ~(PAGE_SIZE - 1);
 
 	dsb(HW_ISH, HW_BAR_ST);
-	__tlbi(HW_TLBI_VALE1 | HW_TLBI_IS, tlbi_vaddr(page));
-	notify(page, page + PAGE_SIZE);
+	__tlbi(HW_TLBI_VALE1 | HW_TLBI_IS, tlbi_vaddr(mm->asid, page));
+	notify(mm, page, page + PAGE_SIZE);
 }
 
-void flush_tlb_page(uint64_t uaddr)
+void flush_tlb_page(const struct pt_mm *mm, uint64_t uaddr)
 {
-	flush_tlb_page_nosync(uaddr);
+	flush_tlb_page_nosync(mm, uaddr);
 	dsb(HW_ISH, HW_BAR_FULL);
+}
+
+/*
+ * The level hint describes leaves, so it is given only when leaves alone were cleared. Of a dying address space no
+ * leaf can be used again: its ASID is not given out before a flush of everything. Its tables are freed, though, and
+ * a CPU that still has its root loaded may walk through a cached table entry.
+ */
+void tlb_flush(const struct pt_mm *mm, const struct pt_gather *g)
+{
+	bool last_level = !g->freed_tables || BUG(table_leaf_only_free);
+	int level = g->cleared_ptes && last_level ? 3 : TLBI_TTL_UNKNOWN;
+
+	if (BUG(over_flush)) {
+		flush_tlb_mm(mm);
+	} else if (g->fullmm) {
+		if (g->freed_tables && !BUG(tlb_flush_ignores_freed_tables))
+			flush_tlb_mm(mm);
+	} else {
+		/* Only tables: one operation each is enough, since any address that a table spans hits what
+		 * leads to it. */
+		__flush_tlb_range(mm, g->start, g->end, g->cleared_ptes ? PAGE_SIZE : PMD_SIZE, last_level, level);
+	}
+}
+
+/* No wait here: reclaim unmaps many pages before it needs them gone. */
+void arch_tlbbatch_add_pending(const struct pt_mm *mm, uint64_t start, uint64_t end)
+{
+	__flush_tlb_range_nosync(mm, start, end, PAGE_SIZE, true, 3);
+}
+
+/* This CPU's DSB waits for this CPU's TLBIs; a task that moved had one in the context switch. */
+void arch_tlbbatch_flush(void)
+{
+	dsb(HW_ISH, HW_BAR_FULL);
+}
+
+/* Another CPU may have issued the TLBIs, and no DSB here waits for those: invalidate again, and wait for that. */
+void arch_flush_tlb_batched_pending(const struct pt_mm *mm)
+{
+	if (BUG(tlbbatch_pending_local_dsb))
+		dsb(HW_ISH, HW_BAR_FULL);
+	else
+		flush_tlb_mm(mm);
 }

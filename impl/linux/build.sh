@@ -4,7 +4,7 @@
 # build.sh LINUX_DIR OUT_DIR: build OUT_DIR/linux-<version>-{4k,16k,64k,small}.so from an arm64 kernel tree.
 #
 # Property: the kernel's text is compiled as it stands in LINUX_DIR. The only exceptions are listed here: two
-# instruction macros of tlbflush.h are redirected, and three functions are cut out of files too wide to build
+# instruction macros of tlbflush.h are redirected, and five functions are cut out of files too wide to build
 # whole. Each is asserted: a tree in which one of them moved fails with one line that names file and pattern.
 #
 # Environment: CC (clang, else gcc), CFLAGS (default -O2 -g), SAN=1 (ASan + UBSan), COV=1 (libFuzzer coverage;
@@ -40,7 +40,7 @@ need() {
 }
 
 # Files included as they are.
-for f in $arm/pgtable.h $arm/pgtable-hwdef.h $arm/pgtable-prot.h $arm/pgtable-types.h $arm/pgalloc.h \
+for f in $arm/pgtable.h $arm/pgtable-hwdef.h $arm/pgtable-prot.h $arm/pgtable-types.h $arm/pgalloc.h $arm/tlb.h \
 	include/linux/pgtable.h include/linux/const.h include/linux/pfn.h include/linux/page_table_check.h \
 	include/asm-generic/pgtable_uffd.h include/asm-generic/pgtable-nopud.h; do
 	need "$f"
@@ -56,16 +56,27 @@ for f in set_ptes ptep_get ptep_get_lockless ptep_get_and_clear get_and_clear_fu
 	need $arm/pgtable.h "^static (__always_)?inline (void|int|pte_t) $f\("
 done
 need $arm/pgalloc.h '^pmd_populate\('
+need $arm/pgalloc.h '^pmd_populate_kernel\('
+need $arm/tlb.h '^static inline void tlb_flush\(struct mmu_gather \*tlb\)'
+for f in flush_tlb_mm arch_tlbbatch_add_pending arch_tlbbatch_flush arch_flush_tlb_batched_pending \
+	flush_tlb_kernel_range; do
+	need $arm/tlbflush.h "^static inline void $f\("
+done
+need $arm/pgtable.h '^static inline pte_t pte_modify\('
 # The anchors of what is replaced and cut.
 tlbi_macro='^#define __TLBI_[01]\(op, arg\)'
 set_flags='^int __ptep_set_access_flags\('
 attr_safe='^bool pgattr_change_is_safe\('
 clear_flush='^pte_t ptep_clear_flush\('
+prot_start='^pte_t ptep_modify_prot_start\('
+prot_commit='^void ptep_modify_prot_commit\('
 need $arm/tlbflush.h "$tlbi_macro"
 need $arm/tlbflush.h '^#define TLBI_TTL_UNKNOWN'
 need $arm/tlbflush.h '^static inline void __flush_tlb_range\(struct vm_area_struct \*vma,'
 need arch/arm64/mm/fault.c "$set_flags"
 need arch/arm64/mm/mmu.c "$attr_safe"
+need arch/arm64/mm/mmu.c "$prot_start"
+need arch/arm64/mm/mmu.c "$prot_commit"
 need mm/pgtable-generic.c "$clear_flush"
 
 version=$(sed -n 's/^VERSION = //p;s/^PATCHLEVEL = /./p;s/^SUBLEVEL = /./p;s/^EXTRAVERSION = *//p' \
@@ -79,8 +90,9 @@ mkdir -p "$gen"
 # Headers that shim/lx/kernel.h stands in for. Whatever is not here is read from the tree.
 for h in asm/barrier.h asm/bug.h asm/cacheflush.h asm/cmpxchg.h asm/cpufeature.h asm/cputype.h asm/fixmap.h \
 	asm/memory.h asm/mmu.h asm/mte.h asm/por.h asm/proc-fns.h asm/processor.h asm/types.h \
-	asm-generic/pgalloc.h linux/bitfield.h linux/bug.h linux/efi.h linux/errno.h linux/export.h \
-	linux/jump_label.h linux/mm_types.h linux/mmdebug.h linux/mmu_notifier.h linux/sched.h linux/types.h; do
+	asm-generic/pgalloc.h asm-generic/tlb.h linux/bitfield.h linux/bug.h linux/efi.h linux/errno.h linux/export.h \
+	linux/jump_label.h linux/mm_types.h linux/mmdebug.h linux/mmu_notifier.h linux/pagemap.h \
+	linux/sched.h linux/swap.h linux/types.h; do
 	mkdir -p "$gen/$(dirname $h)"
 	echo '#include <lx/kernel.h>' >"$gen/$h"
 done
@@ -119,6 +131,8 @@ cut_function() {
 	cut_function arch/arm64/mm/fault.c "$set_flags"
 	cut_function arch/arm64/mm/mmu.c "$attr_safe"
 	cut_function mm/pgtable-generic.c "$clear_flush"
+	cut_function arch/arm64/mm/mmu.c "$prot_start"
+	cut_function arch/arm64/mm/mmu.c "$prot_commit"
 } >"$gen/cut.c"
 echo '#include "arch/arm64/mm/contpte.c"' >"$gen/contpte_unit.c"
 

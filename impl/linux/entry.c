@@ -3,7 +3,7 @@
  * The one symbol of a loaded kernel: its table of operations.
  *
  * Property: no kernel header is seen here; an operation that the tree lacks is NULL. 6.12 has no per-entry
- * teardown with an access/dirty stash (ptep_get_and_clear_full) and its flush_tlb_fix_spurious_fault is empty.
+ * teardown with an access/dirty stash (ptep_get_and_clear_full), no batched ageing, and its flush_tlb_fix_spurious_fault is empty.
  */
 #include <stddef.h>
 
@@ -37,8 +37,18 @@ __attribute__((visibility("default"))) const struct pt_impl pt_impl = {
 	.ptep_clear_flush_young = lx_ptep_clear_flush_young,
 	.clear_young_dirty_ptes = lx_clear_young_dirty_ptes,
 	.ptep_clear_flush = lx_ptep_clear_flush,
+	.test_and_clear_young_ptes = NULL,
+	.clear_flush_young_ptes = NULL,
+	.modify_prot_start_ptes = lx_modify_prot_start_ptes,
+	.modify_prot_commit_ptes = lx_modify_prot_commit_ptes,
 	.flush_tlb_range = lx_flush_tlb_range,
+	.flush_tlb_mm = lx_flush_tlb_mm,
+	.tlb_flush = lx_tlb_flush,
+	.arch_tlbbatch_add_pending = lx_arch_tlbbatch_add_pending,
+	.arch_tlbbatch_flush = lx_arch_tlbbatch_flush,
+	.arch_flush_tlb_batched_pending = lx_arch_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = NULL,
 	.pte_alloc = lx_pte_alloc,
-	.pte_free_tlb = lx_pte_free_tlb,
+	.pmd_clear = lx_pmd_clear,
+	.flush_tlb_kernel_range = lx_flush_tlb_kernel_range,
 };

@@ -4,11 +4,13 @@
  * signature, and defines what the kernel code links against.
  *
  * Property: every function here is one call of the kernel's own function plus the translation of seam values;
- * only pte_alloc and pte_free_tlb follow core-mm code that the build does not include (mm/memory.c, mm_gather).
+ * only pte_alloc follows core-mm code that the build does not include (mm/memory.c), and where 6.12 has a function for
+ * one entry but the seam one for many, it is called for each.
  */
 #include <linux/mm.h>
 #include <asm/tlbflush.h>
 #include <asm/pgalloc.h>
+#include <asm/tlb.h>
 #include "impl/seam.h"
 #include "glue.h"
 
@@ -20,8 +22,8 @@ struct mm_struct init_mm; /* != the user mm: mm_is_user() in contpte.c compares 
 struct task_struct lx_task;
 bool arm64_use_ng_mappings; /* KPTI off: kernel mappings are global */
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __attribute__((aligned(PAGE_SIZE)));
-static struct mm_struct lx_user_mm;
-static struct vm_area_struct lx_vma;
+static struct mm_struct lx_user_mms[PT_NMM];
+static struct vm_area_struct lx_vmas[PT_NMM];
 
 /* Caches and memory tags are not modelled; D-cache maintenance has no effect on page tables. */
 void __sync_icache_dcache(pte_t pte)
@@ -103,9 +105,31 @@ static void folios_reset(const struct pt_env *env)
 	}
 }
 
+/* ---- address spaces: the driver makes new ones during an execution, so each call brings ours up to date */
+
+static struct mm_struct *to_mm(const struct pt_mm *mm)
+{
+	struct mm_struct *m = mm->id == PT_MM_KERNEL ? &init_mm : &lx_user_mms[mm->id];
+
+	m->pgd = mm->root;
+	m->context.id.counter = mm->asid;
+	/* Two users: __check_safe_pte_update() looks at entries of live address spaces only. */
+	m->mm_users.counter = 2;
+	return m;
+}
+
+static struct vm_area_struct *to_vma(const struct pt_mm *mm)
+{
+	struct vm_area_struct *vma = &lx_vmas[mm->id];
+
+	vma->vm_mm = to_mm(mm);
+	vma->vm_end = ULONG_MAX;
+	return vma;
+}
+
 /* ---- life cycle */
 
-static unsigned long lx_pmd_size; /* bytes that one level-3 table maps; PMD_SIZE but in the small geometry */
+unsigned long lx_pmd_size; /* bytes that one level-3 table maps; PMD_SIZE but in the small geometry */
 
 int lx_init(const struct hw_hooks *hooks)
 {
@@ -121,13 +145,7 @@ void lx_reset(const struct pt_env *env)
 		lx_bug("environment of another granule", __func__, __LINE__);
 	lx_arena = (unsigned long)lx_hooks->table_va(0);
 	lx_pmd_size = PAGE_SIZE << env->table_bits;
-	lx_user_mm.pgd = env->root;
-	lx_user_mm.context.id.counter = env->asid;
-	/* Two users: __check_safe_pte_update() looks at entries of live address spaces only. */
-	lx_user_mm.mm_users.counter = 2;
-	lx_vma.vm_mm = &lx_user_mm;
-	lx_vma.vm_end = ULONG_MAX;
-	lx_task.mm = lx_task.active_mm = &lx_user_mm;
+	lx_task.mm = lx_task.active_mm = env->mm ? to_mm(env->mm) : NULL;
 	folios_reset(env);
 }
 
@@ -154,32 +172,57 @@ static uint64_t payload_read(pte_t pte)
 
 static pgprot_t val_prot(uint64_t val)
 {
+	bool exec = val & PT_EXEC;
+
+	if (val & PT_KERNEL) {
+		if (val & PT_WRITE)
+			return exec ? PAGE_KERNEL_EXEC : PAGE_KERNEL;
+		return exec ? PAGE_KERNEL_ROX : PAGE_KERNEL_RO;
+	}
 	if (val & PT_WRITE)
-		return val & PT_EXEC ? PAGE_SHARED_EXEC : PAGE_SHARED;
-	return val & PT_EXEC ? PAGE_READONLY_EXEC : PAGE_READONLY;
+		return exec ? PAGE_SHARED_EXEC : PAGE_SHARED;
+	return exec ? PAGE_READONLY_EXEC : PAGE_READONLY;
 }
 
+/* PAGE_NONE for a page without permissions, as mprotect() and NUMA hinting make it; others only in programs. */
 static pte_t val_pte(uint64_t val)
 {
 	pte_t pte;
 
 	if (!(val & PT_PRESENT))
 		return payload_make(PT_PFN(val));
-	pte = pfn_pte(PT_PFN(val), val_prot(val));
-	pte = val & PT_YOUNG ? pte_mkyoung(pte) : pte_mkold(pte);
-	if (val & PT_DIRTY)
-		pte = pte_mkdirty(pte);
+	if (val & PT_PROTNONE && !(val & (PT_KERNEL | PT_WRITE | PT_EXEC)))
+		pte = pfn_pte(PT_PFN(val), PAGE_NONE);
+	else
+		pte = pfn_pte(PT_PFN(val), val_prot(val));
+	if (!(val & PT_KERNEL)) {
+		pte = val & PT_YOUNG ? pte_mkyoung(pte) : pte_mkold(pte);
+		if (val & PT_DIRTY)
+			pte = pte_mkdirty(pte);
+	}
+	if (val & PT_PROTNONE)
+		pte = pte_mkinvalid(pte);
 	return val & PT_SPECIAL ? pte_mkspecial(pte) : pte;
 }
 
 static uint64_t pte_read(pte_t pte)
 {
+	uint64_t flags = PT_PRESENT;
+	bool exec = pte_user_exec(pte);
+
 	if (!pte_present(pte))
 		return PT_MAKE(payload_read(pte), 0);
-	return PT_MAKE(pte_pfn(pte), PT_PRESENT | (pte_write(pte) ? PT_WRITE : 0) |
-					     (pte_young(pte) ? PT_YOUNG : 0) | (pte_dirty(pte) ? PT_DIRTY : 0) |
-					     (pte_special(pte) ? PT_SPECIAL : 0) |
-					     (pte_user_exec(pte) ? PT_EXEC : 0));
+	if (pte_valid_not_user(pte)) {
+		flags |= PT_KERNEL;
+		exec = !(pte_val(pte) & PTE_PXN);
+	}
+	flags |= pte_valid(pte) ? 0 : PT_PROTNONE;
+	flags |= pte_write(pte) ? PT_WRITE : 0;
+	flags |= pte_young(pte) ? PT_YOUNG : 0;
+	flags |= pte_dirty(pte) ? PT_DIRTY : 0;
+	flags |= pte_special(pte) ? PT_SPECIAL : 0;
+	flags |= exec ? PT_EXEC : 0;
+	return PT_MAKE(pte_pfn(pte), flags);
 }
 
 uint64_t lx_entry_read(uint64_t raw)
@@ -199,9 +242,9 @@ static pte_t *to_ptep(uint64_t *p)
 	return (pte_t *)p;
 }
 
-void lx_set_ptes(uint64_t addr, uint64_t *ptep, uint64_t val, unsigned nr)
+void lx_set_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t val, unsigned nr)
 {
-	set_ptes(&lx_user_mm, addr, to_ptep(ptep), val_pte(val), nr);
+	set_ptes(to_mm(mm), addr, to_ptep(ptep), val_pte(val), nr);
 }
 
 uint64_t lx_ptep_get(uint64_t addr, uint64_t *ptep)
@@ -216,60 +259,135 @@ uint64_t lx_ptep_get_lockless(uint64_t addr, uint64_t *ptep)
 	return pte_read(ptep_get_lockless(to_ptep(ptep)));
 }
 
-uint64_t lx_ptep_get_and_clear(uint64_t addr, uint64_t *ptep)
+uint64_t lx_ptep_get_and_clear(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	return pte_read(ptep_get_and_clear(&lx_user_mm, addr, to_ptep(ptep)));
+	return pte_read(ptep_get_and_clear(to_mm(mm), addr, to_ptep(ptep)));
 }
 
-uint64_t lx_get_and_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, int full)
+uint64_t lx_get_and_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr, int full)
 {
-	return pte_read(get_and_clear_full_ptes(&lx_user_mm, addr, to_ptep(ptep), nr, full));
+	return pte_read(get_and_clear_full_ptes(to_mm(mm), addr, to_ptep(ptep), nr, full));
 }
 
-void lx_clear_full_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, int full)
+void lx_clear_full_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr, int full)
 {
-	clear_full_ptes(&lx_user_mm, addr, to_ptep(ptep), nr, full);
+	clear_full_ptes(to_mm(mm), addr, to_ptep(ptep), nr, full);
 }
 
-void lx_wrprotect_ptes(uint64_t addr, uint64_t *ptep, unsigned nr)
+void lx_wrprotect_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	wrprotect_ptes(&lx_user_mm, addr, to_ptep(ptep), nr);
+	wrprotect_ptes(to_mm(mm), addr, to_ptep(ptep), nr);
 }
 
-int lx_ptep_set_access_flags(uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
+int lx_ptep_set_access_flags(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t entry, int dirty)
 {
-	return ptep_set_access_flags(&lx_vma, addr, to_ptep(ptep), val_pte(entry), dirty);
+	return ptep_set_access_flags(to_vma(mm), addr, to_ptep(ptep), val_pte(entry), dirty);
 }
 
-int lx_ptep_test_and_clear_young(uint64_t addr, uint64_t *ptep)
+int lx_ptep_test_and_clear_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	return ptep_test_and_clear_young(&lx_vma, addr, to_ptep(ptep));
+	return ptep_test_and_clear_young(to_vma(mm), addr, to_ptep(ptep));
 }
 
-int lx_ptep_clear_flush_young(uint64_t addr, uint64_t *ptep)
+int lx_ptep_clear_flush_young(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	return ptep_clear_flush_young(&lx_vma, addr, to_ptep(ptep));
+	return ptep_clear_flush_young(to_vma(mm), addr, to_ptep(ptep));
 }
 
-void lx_clear_young_dirty_ptes(uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
+void lx_clear_young_dirty_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr, unsigned cydp)
 {
 	_Static_assert(PT_CYDP_YOUNG == CYDP_CLEAR_YOUNG && PT_CYDP_DIRTY == CYDP_CLEAR_DIRTY, "cydp flags");
-	clear_young_dirty_ptes(&lx_vma, addr, to_ptep(ptep), nr, cydp);
+	clear_young_dirty_ptes(to_vma(mm), addr, to_ptep(ptep), nr, cydp);
 }
 
-uint64_t lx_ptep_clear_flush(uint64_t addr, uint64_t *ptep)
+uint64_t lx_ptep_clear_flush(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
 {
-	return pte_read(ptep_clear_flush(&lx_vma, addr, to_ptep(ptep)));
+	return pte_read(ptep_clear_flush(to_vma(mm), addr, to_ptep(ptep)));
 }
 
-/* tlb_flush() in asm/tlb.h: a leaf-only flush names level 3 since no other level was cleared. */
-void lx_flush_tlb_range(uint64_t start, uint64_t end, bool last_level)
+/*
+ * mprotect(): start and commit of each page, of which 6.12 does not know a batch. What hardware recorded is merged as
+ * get_and_clear_full_ptes() does, and pte_modify() makes the new entry.
+ */
+uint64_t lx_modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	__flush_tlb_range(&lx_vma, start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
+	pte_t pte = ptep_modify_prot_start(to_vma(mm), addr, to_ptep(ptep));
+
+	while (--nr) {
+		pte_t next = ptep_modify_prot_start(to_vma(mm), addr += PAGE_SIZE, to_ptep(++ptep));
+
+		if (pte_dirty(next))
+			pte = pte_mkdirty(pte);
+		if (pte_young(next))
+			pte = pte_mkyoung(pte);
+	}
+	return pte_read(pte);
 }
 
-/* pte_alloc_one() and pmd_install(): a zeroed table, ordered before the store that links it. */
-int lx_pte_alloc(uint64_t addr, uint64_t *pmdp)
+void lx_modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t old, uint64_t val,
+				unsigned nr)
+{
+	pgprot_t newprot = pte_pgprot(val_pte(val & ~(uint64_t)(PT_YOUNG | PT_DIRTY)));
+	pte_t old_pte = val_pte(old);
+	pte_t pte = pte_modify(old_pte, newprot);
+
+	for (unsigned i = 0; i < nr; i++, addr += PAGE_SIZE)
+		ptep_modify_prot_commit(to_vma(mm), addr, to_ptep(ptep + i), pte_advance_pfn(old_pte, i),
+					pte_advance_pfn(pte, i));
+}
+
+/* As tlb_flush() calls it: a leaf-only flush names level 3 since no other level was cleared. */
+void lx_flush_tlb_range(const struct pt_mm *mm, uint64_t start, uint64_t end, bool last_level)
+{
+	__flush_tlb_range(to_vma(mm), start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
+}
+
+void lx_flush_tlb_mm(const struct pt_mm *mm)
+{
+	flush_tlb_mm(to_mm(mm));
+}
+
+/* pte_free_tlb() (asm-generic/tlb.h) notes a cleared level-2 entry besides the freed table. */
+void lx_tlb_flush(const struct pt_mm *mm, const struct pt_gather *g)
+{
+	struct mmu_gather tlb = {
+		.mm = to_mm(mm),
+		.start = g->start,
+		.end = g->end,
+		.fullmm = g->fullmm,
+		.freed_tables = g->freed_tables,
+		.cleared_ptes = g->cleared_ptes,
+		.cleared_pmds = g->freed_tables,
+	};
+
+	tlb_flush(&tlb);
+}
+
+static struct arch_tlbflush_unmap_batch lx_batch; /* empty on arm64 */
+
+void lx_arch_tlbbatch_add_pending(const struct pt_mm *mm, uint64_t start, uint64_t end)
+{
+	for (; start < end; start += PAGE_SIZE)
+		arch_tlbbatch_add_pending(&lx_batch, to_mm(mm), start);
+}
+
+void lx_arch_tlbbatch_flush(void)
+{
+	arch_tlbbatch_flush(&lx_batch);
+}
+
+void lx_arch_flush_tlb_batched_pending(const struct pt_mm *mm)
+{
+	arch_flush_tlb_batched_pending(to_mm(mm));
+}
+
+void lx_flush_tlb_kernel_range(uint64_t start, uint64_t end)
+{
+	flush_tlb_kernel_range(start, end);
+}
+
+/* pte_alloc_one() and pmd_install() or __pte_alloc_kernel(): a zeroed table, ordered before the store that links it. */
+int lx_pte_alloc(const struct pt_mm *mm, uint64_t addr, uint64_t *pmdp)
 {
 	void *table = lx_hooks->table_alloc(3, __func__, __LINE__);
 
@@ -278,20 +396,14 @@ int lx_pte_alloc(uint64_t addr, uint64_t *pmdp)
 		return -1;
 	lx_hooks->clear_page(table, __func__, __LINE__);
 	smp_wmb();
-	pmd_populate(&lx_user_mm, (pmd_t *)pmdp, phys_to_page(__pa(table)));
+	if (mm->id == PT_MM_KERNEL)
+		pmd_populate_kernel(to_mm(mm), (pmd_t *)pmdp, table);
+	else
+		pmd_populate(to_mm(mm), (pmd_t *)pmdp, phys_to_page(__pa(table)));
 	return 0;
 }
 
-/*
- * free_pte_range() and pte_free_tlb(): unlink, then what tlb_flush() sends for a gather that freed a table:
- * one non-leaf TLBI per table without level, complete before the page is given back.
- */
-void lx_pte_free_tlb(uint64_t addr, uint64_t *pmdp)
+void lx_pmd_clear(uint64_t *pmdp)
 {
-	pmd_t pmd = READ_ONCE(*(pmd_t *)pmdp);
-
-	addr = ALIGN_DOWN(addr, lx_pmd_size);
 	pmd_clear((pmd_t *)pmdp);
-	__flush_tlb_range(&lx_vma, addr, addr + lx_pmd_size, lx_pmd_size, false, TLBI_TTL_UNKNOWN);
-	lx_hooks->table_free((void *)pmd_page_vaddr(pmd), __func__, __LINE__);
 }

@@ -16,6 +16,7 @@ enum lx_cap {
 	ARM64_HAS_VA52,
 	ARM64_UNMAP_KERNEL_AT_EL0,
 	ARM64_WORKAROUND_REPEAT_TLBI,
+	ARM64_WORKAROUND_2645198,
 };
 
 static inline bool lx_has_cap(enum lx_cap cap)
@@ -32,6 +33,7 @@ static inline bool lx_has_cap(enum lx_cap cap)
 	case ARM64_HAS_VA52:
 	case ARM64_UNMAP_KERNEL_AT_EL0:
 	case ARM64_WORKAROUND_REPEAT_TLBI:
+	case ARM64_WORKAROUND_2645198:
 		return false;
 	}
 	return false;

@@ -79,8 +79,8 @@ extern struct task_struct lx_task;
 		.vm_mm = (m), .vm_flags = (flags)                                                                  \
 	}
 #define mm_is_efi(m) false
-/* Nobody defers flushes behind the caller's back: the seam has no batched unmap yet. */
-#define mm_tlb_flush_pending(m) false
+/* Who counts pending flushes is the driver: assume one, so that what was present may be cached. */
+#define mm_tlb_flush_pending(m) true
 struct arch_tlbflush_unmap_batch {
 	int unused;
 };
