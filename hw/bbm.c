@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Break-before-make rules, checked when a valid leaf becomes coherent.
+ * Break-before-make: the rules, checked when a valid leaf becomes coherent, and what an access meets.
  *
  * Property: a finding is exactly a change that DDI 0487 D8.16.1 allows only by break-before-make while an old
  * translation of the same address may still be used: another output address, memory type, shareability, or
@@ -42,9 +42,50 @@ static enum hw_finding bbm_compare(const struct xlation *old, const struct xlati
 		return HW_F_BBM_OA;
 	if ((old->val & HW_D_NG) && !(new->val &HW_D_NG))
 		return HW_F_BBM_OA;
-	if (old->size != new->size && !old->pages && hw.cfg.bbml == 0)
+	if (old->size != new->size && !old->pages && !new->pages)
 		return HW_F_BBM_CONT;
 	return HW_F_NONE;
+}
+
+static struct xlation xlation_of_stale(const struct hw_stale *e)
+{
+	struct xlation x = xlation_of(e->va, e->val, stale_level(e));
+
+	if (stale_partial(e)) {
+		x.va += (uint64_t)e->lo << hw_m.page_shift;
+		x.oa += (uint64_t)e->lo << hw_m.page_shift;
+		x.size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
+		x.pages = true;
+	}
+	return x;
+}
+
+/* What a store must not do: level 1 and above permit another size or contiguous bit. */
+static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new)
+{
+	const enum hw_finding f = bbm_compare(old, new);
+
+	return f == HW_F_BBM_CONT && hw.cfg.bbml ? HW_F_NONE : f;
+}
+
+/*
+ * What two translations of one address do to an access that finds both. Permitted or not, up to level 2 it may take a
+ * TLB conflict abort (DDI 0487 R_NGLXZ, R_JQQTC: at levels 1 and 2 that or one of the programmed values, at level 0 a
+ * mixture as well). Only CPUs that promise never to abort are free of it.
+ */
+bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new)
+{
+	const struct xlation a = xlation_of_stale(old), b = xlation_of_stale(new);
+
+	return hw.cfg.bbml < 3 && bbm_compare(&a, &b) != HW_F_NONE;
+}
+
+bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, unsigned level)
+{
+	const struct xlation a = xlation_of_stale(old);
+	const struct xlation b = xlation_of(va & ~((1ull << hw_m.shift[level]) - 1), desc, level);
+
+	return hw.cfg.bbml < 3 && bbm_compare(&a, &b) != HW_F_NONE;
 }
 
 static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
@@ -70,14 +111,8 @@ static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsi
 			continue;
 		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
 			continue;
-		old = xlation_of(e->va, e->val, stale_level(e));
-		if (stale_partial(e)) {
-			old.va += (uint64_t)e->lo << hw_m.page_shift;
-			old.oa += (uint64_t)e->lo << hw_m.page_shift;
-			old.size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
-			old.pages = true;
-		}
-		worst = worse(worst, bbm_compare(&old, x));
+		old = xlation_of_stale(e);
+		worst = worse(worst, bbm_rule(&old, x));
 	}
 	return worst;
 }
@@ -96,7 +131,7 @@ static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uin
 		if (l == loc || !desc_is_leaf(v, 3) || desc_is_poison(v))
 			continue;
 		old = xlation_of(base + ((uint64_t)(l - first) << hw_m.page_shift), v, 3);
-		worst = worse(worst, bbm_compare(&old, x));
+		worst = worse(worst, bbm_rule(&old, x));
 	}
 	return worst;
 }

@@ -103,6 +103,8 @@ static uint64_t future_stale(uint64_t h)
 				rec[9] |= (uint64_t)(e->tick <= dsb) << (2 * n + ish);
 			}
 		h = add(h, rec, sizeof(rec));
+		if (hw.cfg.bbml < 3 && hw.cfg.xlate != HW_XLATE_FRESH)
+			h = add_name(h, hw_m.stale_by[i].fn);
 		if (stale_cont(e))
 			h = add(h, &e->lo, 2 + sizeof(e->plo) + sizeof(e->phi));
 	}

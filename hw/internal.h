@@ -113,6 +113,13 @@ struct hw_stale {
 	uint16_t newer, older;	     /* neighbours by age */
 };
 
+/* Who replaced it: for blame only, and beside the list so that an entry stays one cache line. */
+struct hw_place {
+	const char *fn;
+	int line;
+};
+_Static_assert(sizeof(struct hw_stale) == 64, "one cache line");
+
 static inline uint32_t stale_shape(unsigned asid, unsigned level, bool cont)
 {
 	return asid << 16 | level << 8 | cont;
@@ -180,6 +187,7 @@ struct hw_priv {
 	uint16_t free_head, newest, oldest, stale_top;
 	unsigned nstale, npages, nearly[HW_MAX_CPU]; /* all; cached single pages; early ones by CPU */
 	struct hw_stale stale[STALE_MAX];
+	struct hw_place stale_by[STALE_MAX], by; /* of each; of the store that is being made */
 };
 extern struct hw_priv hw_m;
 
@@ -347,6 +355,8 @@ void stale_retire(unsigned asid, unsigned loaded);
 bool stale_reaches_page(uint64_t pa);
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
+bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new);
+bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, unsigned level);
 void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line);
 /* tlbi.c */
 void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);

@@ -280,6 +280,7 @@ static void mem_write3(struct hw_frame *f, uint32_t loc, uint64_t v, unsigned wr
 	if (other && (old & HW_D_VALID))
 		block_leave(loc, old);
 	if (frame_resolve(f)) {
+		hw_m.by = (struct hw_place){fn, line};
 		if ((old & HW_D_VALID) || hw.cfg.early)
 			stale_replaced(loc, f, old, writer, hw_m.agents);
 		if (other && (v & HW_D_VALID) && !leaf_is_plain(loc, f, v))
@@ -305,6 +306,7 @@ void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int li
 	is = table_target(v, f->level);
 	if (old == v || !reach)
 		return;
+	hw_m.by = (struct hw_place){fn, line};
 	stale_replaced(loc, f, old, writer, hw_m.agents);
 	if (was)
 		stale_unlinked((uint32_t)(was - hw_m.frame), writer);
@@ -336,6 +338,7 @@ void mem_update_now(uint32_t loc, uint64_t v, unsigned agent)
 		if (hw.cfg.update[a] != HW_UPD_AF_DIRTY)
 			mask |= 1u << a;
 	mask &= hw_m.agents;
+	hw_m.by = (struct hw_place){"hardware", 0};
 	if (reach && mask)
 		stale_replaced(loc, f, old, agent, mask);
 }
@@ -374,8 +377,7 @@ void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line)
 {
 	struct hw_frame *f = frame_of(loc);
 
-	(void)fn;
-	(void)line;
+	hw_m.by = (struct hw_place){fn, line};
 	frame_drop_entries(f, loc >> LOC_BITS, writer, frame_resolve(f));
 	f->zero = true;
 }

@@ -233,6 +233,7 @@ void pend_mark_nsh(unsigned cpu)
 		if (p->own)
 			continue;
 		p->own = 1;
+		hw_m.by = (struct hw_place){p->fn, p->line};
 		/* From here on the old value is a stale one to this CPU, and its local TLBI removes it. */
 		if (!p->clear && frame_resolve(f) && coh_read(p->loc) != p->val)
 			stale_replaced(p->loc, f, coh_read(p->loc), cpu, 1u << cpu);

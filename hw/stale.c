@@ -124,6 +124,7 @@ static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 		memset(e->plo, 0, sizeof(e->plo));
 		memset(e->phi, (int)hw_m.ncont, sizeof(e->phi));
 	}
+	hw_m.stale_by[i] = hw_m.by;
 	e->loc = key->loc;
 	e->tick = ++hw_m.tick;
 	e->writer = key->writer;

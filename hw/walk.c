@@ -25,6 +25,8 @@ struct cand {
 	uint64_t val, tick;
 	uint32_t loc;
 	uint8_t level, kind, view;
+	bool tlb;   /* stale: held by a TLB, not only by an early walk */
+	uint16_t i; /* stale: place in the list */
 };
 
 struct cands {
@@ -198,6 +200,8 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 			continue;
 		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
+		c.tlb = e->tlb >> agent & 1;
+		c.i = i;
 		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
 		cand_add(s, &c);
 	}
@@ -292,6 +296,34 @@ static void eval_walk(struct eval *e, enum walk_view view)
 	e->block = false;
 }
 
+/*
+ * An access that hits a cached leaf while another translation of the address, cached or present, contradicts it: it may
+ * abort, and that is the finding. Blamed on who replaced the older of the two. What the access then does is what it may
+ * do otherwise, use the one that was picked. The SMMU has rules of its own, which tolerate this.
+ */
+static void eval_conflict(const struct hw_access *a, const struct cands *s, const struct cand *c)
+{
+	const struct hw_stale *mine = &hw_m.stale[c->i], *old = NULL;
+	struct hw_leaf now;
+
+	for (const struct cand *o = s->c; !old && o < s->c + s->n; o++) {
+		const struct hw_stale *other = &hw_m.stale[o->i];
+
+		if (o == c || o->kind != CAND_LEAF || !o->tlb || !desc_is_leaf(o->val, o->level))
+			continue;
+		if (other->tick < mine->tick ? bbm_conflict(other, mine) : bbm_conflict(mine, other))
+			old = other->tick < mine->tick ? other : mine;
+	}
+	if (!old) {
+		now = walk_now(a->agent, a->va);
+		if ((now.desc & HW_D_AF) && bbm_conflict_now(mine, a->va, now.desc, now.level))
+			old = mine;
+	}
+	if (old)
+		hw_find(HW_F_BBM_CONFLICT, hw_m.stale_by[old - hw_m.stale].fn,
+			hw_m.stale_by[old - hw_m.stale].line);
+}
+
 static void eval_start(struct eval *e)
 {
 	const struct cand *c;
@@ -324,6 +356,9 @@ static void eval_start(struct eval *e)
 	}
 	e->l = (struct hw_leaf){.desc = c->val, .loc = c->loc, .level = c->level};
 	e->block = c->level == 3 && (c->val & HW_D_CONT) && (c->val & HW_D_AF);
+	if (c->tlb && c->kind == CAND_LEAF && hw.cfg.bbml < 3 && e->a->agent < HW_MAX_CPU &&
+	    desc_is_leaf(c->val, c->level))
+		eval_conflict(e->a, &s, c);
 }
 
 /*
