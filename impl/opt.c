@@ -10,6 +10,8 @@
 
 #include "../hw/hook.h"
 #include "opt_contpte.h"
+#include "opt_kernel.h"
+#include "opt_lazy.h"
 #include "opt_pte.h"
 #include "opt_tlb.h"
 
@@ -21,8 +23,9 @@ static int opt_init(const struct hw_hooks *hooks)
 	return 0;
 }
 
-static void opt_reset(const struct pt_env *env)
+static void reset(const struct pt_env *env, enum pt_lazy lazy, enum lazy_queue queue)
 {
+	lazy_select(lazy, queue);
 	opt_env = (struct opt_env){
 		.page_shift = env->page_shift,
 		.table_bits = env->table_bits,
@@ -30,6 +33,31 @@ static void opt_reset(const struct pt_env *env)
 		.folios = env->folios,
 		.nfolios = env->nfolios,
 	};
+}
+
+static void opt_reset(const struct pt_env *env)
+{
+	reset(env, PT_LAZY_COUNTER, LAZY_QUEUE_V3);
+}
+
+static void opt_v1_reset(const struct pt_env *env)
+{
+	reset(env, PT_LAZY_FLAG, LAZY_QUEUE_V1);
+}
+
+static void opt_v2_reset(const struct pt_env *env)
+{
+	reset(env, PT_LAZY_FLAG, LAZY_QUEUE_V2);
+}
+
+static void opt_v3_reset(const struct pt_env *env)
+{
+	reset(env, PT_LAZY_FLAG, LAZY_QUEUE_V3);
+}
+
+static void opt_none_reset(const struct pt_env *env)
+{
+	reset(env, PT_LAZY_NONE, LAZY_QUEUE_V3);
 }
 
 static uint64_t opt_entry_read(uint64_t raw)
@@ -47,7 +75,9 @@ static void set_raw_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, 
 {
 	if (BUG(protnone_as_valid) && pte_present_invalid(pte))
 		pte |= PTE_VALID;
-	if (nr == 1) {
+	if (!mm_is_user(mm)) {
+		__set_ptes(ptep, pte, nr);
+	} else if (nr == 1) {
 		contpte_try_unfold(mm, addr, ptep, __ptep_get(ptep));
 		__set_ptes(ptep, pte, 1);
 		contpte_try_fold(mm, addr, ptep, pte);
@@ -251,39 +281,79 @@ static void pmd_clear(uint64_t *pmdp)
 	hw_store(pmdp, 0, HW_RELAXED, __func__, __LINE__);
 }
 
+/* What all variants share; relaxing flushes are broadcast, so no spurious fault needs fixing. */
+#define OPT_COMMON                                                                                                 \
+	.geometries = 0xf, /* small, 4K, 16K, 64K */                                                               \
+		.init = opt_init, .entry_read = opt_entry_read, .entry_make = opt_entry_make,                      \
+	.set_ptes = set_ptes, .ptep_get = ptep_get, .ptep_get_lockless = ptep_get_lockless,                        \
+	.ptep_get_and_clear = ptep_get_and_clear, .ptep_get_and_clear_full = ptep_get_and_clear_full,              \
+	.get_and_clear_full_ptes = get_and_clear_full_ptes, .clear_full_ptes = clear_full_ptes,                    \
+	.wrprotect_ptes = wrprotect_ptes, .ptep_set_access_flags = ptep_set_access_flags,                          \
+	.ptep_test_and_clear_young = ptep_test_and_clear_young, .ptep_clear_flush_young = ptep_clear_flush_young,  \
+	.test_and_clear_young_ptes = test_and_clear_young_ptes, .clear_flush_young_ptes = clear_flush_young_ptes,  \
+	.clear_young_dirty_ptes = clear_young_dirty_ptes, .ptep_clear_flush = ptep_clear_flush,                    \
+	.modify_prot_start_ptes = modify_prot_start_ptes, .modify_prot_commit_ptes = modify_prot_commit_ptes,      \
+	.flush_tlb_range = flush_tlb_range, .flush_tlb_mm = flush_tlb_mm, .tlb_flush = tlb_flush,                  \
+	.arch_tlbbatch_add_pending = arch_tlbbatch_add_pending, .arch_tlbbatch_flush = arch_tlbbatch_flush,        \
+	.arch_flush_tlb_batched_pending = arch_flush_tlb_batched_pending, .flush_tlb_fix_spurious_fault = NULL,    \
+	.pte_alloc = pte_alloc, .pmd_clear = pmd_clear, .switch_to = switch_to,                                    \
+	.set_huge_pte_at = set_huge_pte_at, .huge_ptep_get_and_clear = huge_ptep_get_and_clear,                    \
+	.flush_tlb_kernel_range = flush_tlb_kernel_range
+
+/* Lazy MMU mode, and with a count that it can be paused. */
+#define OPT_LAZY                                                                                                   \
+	.arch_enter_lazy_mmu_mode = arch_enter_lazy_mmu_mode,                                                      \
+	.arch_leave_lazy_mmu_mode = arch_leave_lazy_mmu_mode, .arch_flush_lazy_mmu_mode = arch_flush_lazy_mmu_mode
+#define OPT_PAUSE .lazy_mmu_mode_pause = lazy_mmu_mode_pause, .lazy_mmu_mode_resume = lazy_mmu_mode_resume
+#define OPT_PROFILE(lazy_)                                                                                         \
+	{                                                                                                          \
+		.fold_no_tlbi = true, .young_batched = true, .lazy = lazy_                                         \
+	}
+
 const struct pt_impl impl_opt = {
 	.name = "opt",
-	.what = "built-in: contiguous user mappings as in Linux 6.12 to 7.x, teardown with an A/D stash",
-	.geometries = 0xf, /* small, 4K, 16K, 64K */
-	.profile = {.relax_flush_local = false, .fold_no_tlbi = true, .young_batched = true},
-	.init = opt_init,
+	.what = "built-in: contiguous user mappings as in Linux 6.12 to 7.x, teardown with an A/D stash, batched "
+		"barriers",
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
 	.reset = opt_reset,
-	.entry_read = opt_entry_read,
-	.entry_make = opt_entry_make,
-	.set_ptes = set_ptes,
-	.ptep_get = ptep_get,
-	.ptep_get_lockless = ptep_get_lockless,
-	.ptep_get_and_clear = ptep_get_and_clear,
-	.ptep_get_and_clear_full = ptep_get_and_clear_full,
-	.get_and_clear_full_ptes = get_and_clear_full_ptes,
-	.clear_full_ptes = clear_full_ptes,
-	.wrprotect_ptes = wrprotect_ptes,
-	.ptep_set_access_flags = ptep_set_access_flags,
-	.ptep_test_and_clear_young = ptep_test_and_clear_young,
-	.ptep_clear_flush_young = ptep_clear_flush_young,
-	.test_and_clear_young_ptes = test_and_clear_young_ptes,
-	.clear_flush_young_ptes = clear_flush_young_ptes,
-	.clear_young_dirty_ptes = clear_young_dirty_ptes,
-	.ptep_clear_flush = ptep_clear_flush,
-	.modify_prot_start_ptes = modify_prot_start_ptes,
-	.modify_prot_commit_ptes = modify_prot_commit_ptes,
-	.flush_tlb_range = flush_tlb_range,
-	.flush_tlb_mm = flush_tlb_mm,
-	.tlb_flush = tlb_flush,
-	.arch_tlbbatch_add_pending = arch_tlbbatch_add_pending,
-	.arch_tlbbatch_flush = arch_tlbbatch_flush,
-	.arch_flush_tlb_batched_pending = arch_flush_tlb_batched_pending,
-	.flush_tlb_fix_spurious_fault = NULL, /* relaxing flushes are broadcast */
-	.pte_alloc = pte_alloc,
-	.pmd_clear = pmd_clear,
+	OPT_COMMON,
+	OPT_LAZY,
+	OPT_PAUSE,
+};
+
+/* The forms of queue_pte_barriers() that thread 000 compares, in the generation that it is about. */
+const struct pt_impl impl_opt_v1 = {
+	.name = "opt-v1",
+	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by an atomic for each entry",
+	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.reset = opt_v1_reset,
+	OPT_COMMON,
+	OPT_LAZY,
+};
+
+const struct pt_impl impl_opt_v2 = {
+	.name = "opt-v2",
+	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by two loads for each entry",
+	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.reset = opt_v2_reset,
+	OPT_COMMON,
+	OPT_LAZY,
+};
+
+const struct pt_impl impl_opt_v3 = {
+	.name = "opt-v3",
+	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by one load for each entry (6.16 to "
+		"6.19)",
+	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.reset = opt_v3_reset,
+	OPT_COMMON,
+	OPT_LAZY,
+};
+
+const struct pt_impl impl_opt_none = {
+	.name = "opt-none",
+	.what = "opt without lazy MMU mode: barriers after each kernel entry (up to 6.15)",
+	.profile = OPT_PROFILE(PT_LAZY_NONE),
+	.reset = opt_none_reset,
+	OPT_COMMON,
 };

@@ -7,25 +7,21 @@
 #define IMPL_OPT_CONTPTE_H
 
 #include "../hw/hook.h"
+#include "opt_lazy.h"
 #include "opt_pte.h"
 
-/* Publish a valid kernel entry: nobody handles a fault on it. The DSB makes it visible to all walkers, the ISB keeps
- * this CPU from having looked it up before (DDI 0487 D8.2.6). */
-static inline void emit_pte_barriers(void)
-{
-	hw_barrier(HW_DSB, HW_ISH, HW_BAR_ST, __func__, __LINE__);
-	hw_barrier(HW_ISB, HW_SY, HW_BAR_FULL, __func__, __LINE__);
-}
-
-/* Macros, so that each step carries the kernel function that makes it. */
+/* Macros, so that each step carries the kernel function that makes it. A valid kernel entry is published, for nobody
+ * handles a fault on it. */
 #define __ptep_get(ptep) hw_load(ptep, HW_RELAXED, __func__, __LINE__)
 #define __set_pte(ptep, pte)                                                                                       \
 	do {                                                                                                       \
 		uint64_t set_ = (pte);                                                                             \
                                                                                                                    \
+		if (BUG(barrier_before_store) && pte_valid_not_user(set_))                                         \
+			queue_pte_barriers();                                                                      \
 		hw_store(ptep, set_, HW_RELAXED, __func__, __LINE__);                                              \
-		if (pte_valid_not_user(set_))                                                                      \
-			emit_pte_barriers();                                                                       \
+		if (!BUG(barrier_before_store) && pte_valid_not_user(set_))                                        \
+			queue_pte_barriers();                                                                      \
 	} while (0)
 #define pte_cmpxchg(ptep, old, new) hw_cmpxchg(ptep, old, new, HW_RELAXED, __func__, __LINE__)
 

@@ -71,6 +71,13 @@ static int tlbi_range_num(uint64_t pages, int scale)
 	return (int)((pages < max ? pages : max) >> (5 * scale + 1)) - 1;
 }
 
+/* More operations than one would issue: `pages` in steps of `stride` bytes. */
+static bool flush_limit_excess(uint64_t pages, uint64_t stride)
+{
+	return (pages << PAGE_SHIFT) / stride >= MAX_DVM_OPS &&
+	       (!hw_feature(HW_FEAT_TLBIRANGE) || pages > tlbi_range_pages(31, 3));
+}
+
 static void flush_tlb_mm_nosync(const struct pt_mm *mm)
 {
 	dsb(HW_ISH, HW_BAR_ST);
@@ -123,8 +130,7 @@ void __flush_tlb_range_nosync(const struct pt_mm *mm, uint64_t start, uint64_t e
 	if (BUG(flush_short_range) && end - start > stride)
 		end -= stride;
 	pages = (end - start) >> PAGE_SHIFT;
-	if ((end - start) / stride >= MAX_DVM_OPS &&
-	    (!hw_feature(HW_FEAT_TLBIRANGE) || pages > tlbi_range_pages(31, 3))) {
+	if (flush_limit_excess(pages, stride)) {
 		flush_tlb_mm_nosync(mm);
 		return;
 	}
@@ -164,6 +170,25 @@ void flush_tlb_page(const struct pt_mm *mm, uint64_t uaddr)
 {
 	flush_tlb_page_nosync(mm, uaddr);
 	dsb(HW_ISH, HW_BAR_FULL);
+}
+
+/* Global entries match whatever the ASID is. Secondary walkers have no kernel mappings. The ISB is for what this CPU
+ * looked up before: its own TLBIs do not reach that. */
+void flush_tlb_kernel_range(uint64_t start, uint64_t end)
+{
+	unsigned is = BUG(kernel_flush_local) ? 0 : HW_TLBI_IS;
+	uint64_t pages;
+
+	start &= ~(PAGE_SIZE - 1);
+	pages = (end - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	dsb(HW_ISH, HW_BAR_ST);
+	if (flush_limit_excess(pages, PAGE_SIZE))
+		__tlbi(HW_TLBI_VMALLE1 | is, 0);
+	else
+		__flush_tlb_range_op(HW_TLBI_VAALE1 | is, HW_TLBI_RVAALE1 | is, 0, start, pages, PAGE_SIZE,
+				     TLBI_TTL_UNKNOWN);
+	dsb(HW_ISH, HW_BAR_FULL);
+	hw_barrier(HW_ISB, HW_SY, HW_BAR_FULL, __func__, __LINE__);
 }
 
 /*

@@ -20,6 +20,8 @@ void flush_tlb_page(const struct pt_mm *mm, uint64_t uaddr);
 void flush_tlb_page_nosync(const struct pt_mm *mm, uint64_t uaddr);
 /* All of one address space, tables too; complete on return. */
 void flush_tlb_mm(const struct pt_mm *mm);
+/* Kernel mappings: every CPU, every ASID; complete on return, also for what this CPU looked up before. */
+void flush_tlb_kernel_range(uint64_t start, uint64_t end);
 /* What a gather owes. */
 void tlb_flush(const struct pt_mm *mm, const struct pt_gather *g);
 /* Batched unmap. */

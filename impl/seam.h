@@ -173,6 +173,10 @@ struct pt_impl {
 
 /* The built-in optimized implementation. The -DPTDIFF_BUGS build compiles it with selectable bugs. */
 extern const struct pt_impl impl_opt;
+/* The same with lazy MMU mode as a thread flag, in the three right forms of thread 000, and without lazy mode. */
+extern const struct pt_impl impl_opt_v1, impl_opt_v2, impl_opt_v3, impl_opt_none;
+/* A back end that queues the stores themselves in lazy mode, as some architectures do. */
+extern const struct pt_impl impl_deferred;
 
 /* Catalogue of planted bugs (also in production builds, as a list; selectable only under PTDIFF_BUGS). */
 struct pt_bug {
