@@ -43,9 +43,9 @@ struct ref_k_op {
 	uint8_t ran;	   /* set of CPUs the task ran on inside the call; 0: `cpu` alone */
 	bool in_interrupt; /* hard or soft interrupt on top of `task`, or bottom halves disabled */
 	unsigned page, nr;
-	struct ref_val val;    /* SET: first page's value, pfn advances */
-	bool run;	       /* SET: one whole aligned block with the contiguous bit */
-	bool flush;	       /* CLEAR, PROTECT: the operation itself ends with the broadcast flush of its range */
+	struct ref_val val; /* SET: first page's value, pfn advances */
+	bool run;	    /* SET: one whole aligned block with the contiguous bit */
+	bool flush; /* CLEAR, PROTECT: ends with the broadcast flush of its range, after any lazy section of its own */
 	uint8_t grant, revoke; /* PROTECT: REF_K_W | REF_K_X; everything else stays */
 	/* filled by the mechanism */
 	uint8_t kind; /* enum ref_k_kind */
@@ -105,8 +105,7 @@ struct ref_k_version {
 struct ref_k_page {
 	uint32_t gen;
 	uint8_t head, n;
-	bool lost;   /* a version that nobody had flushed fell out of the ring */
-	bool queued; /* its store is in the queue of task ring[head].task */
+	bool lost; /* a version that nobody had flushed fell out of the ring */
 };
 
 struct ref_k_task {
@@ -125,7 +124,6 @@ struct ref_kernel {
 	uint32_t sync[REF_K_CPUS]; /* last context synchronisation */
 	struct ref_k_task task[REF_K_TASKS];
 	uint64_t busy[REF_WORDS]; /* pages inside an open operation */
-	uint64_t present[REF_WORDS];
 	uint64_t legal[REF_K_NLEGAL];
 	struct ref_k_page page[REF_MAX_PAGES];
 	struct ref_k_version ring[REF_MAX_PAGES][REF_RING];
@@ -141,6 +139,29 @@ static inline const struct ref_k_version *ref_k_now(const struct ref_kernel *k, 
 	const struct ref_k_page *pg = &k->page[page];
 
 	return pg->gen == k->gen ? &k->ring[page][pg->head] : &ref_k_never_mapped;
+}
+
+static inline bool ref_k_present(const struct ref_k_version *v)
+{
+	return v->val.kind == REF_PRESENT;
+}
+
+/* How many versions are remembered, and the i-th back from the one in force. */
+static inline unsigned ref_k_nversions(const struct ref_kernel *k, unsigned page)
+{
+	return k->page[page].gen == k->gen ? k->page[page].n : 0;
+}
+
+static inline const struct ref_k_version *ref_k_back(const struct ref_kernel *k, unsigned page, unsigned i)
+{
+	return &k->ring[page][(k->page[page].head + REF_RING - i) % REF_RING];
+}
+
+/* Would a flush by `task` end this replaced version? It covers removals of its own, and what others had completed
+ * before it [DDI 0487 D8.14]. */
+static inline bool ref_k_covers(const struct ref_kernel *k, unsigned task, const struct ref_k_version *v)
+{
+	return v->gone_task == task || v->gone <= k->task[v->gone_task].drained;
 }
 
 /* Around an operation (several may be open, on different pages). end: `ret` is what CLEAR returned, or NULL. */
