@@ -1229,6 +1229,663 @@ static void names(void **state)
 		assert_non_null(hw_fault_str((enum hw_fault)f));
 }
 
+/* ---- several address spaces ---- */
+
+struct space {
+	uint64_t *root, *pmd, *pt;
+};
+
+/* A chain of tables for the first pages of a space, as exec and fork make one: at any time, without steps. */
+static struct space space_make(void)
+{
+	struct space s = {0};
+	uint64_t *up = NULL, *t;
+
+	for (unsigned level = 4u - hw.geo->levels; level <= 3; level++) {
+		t = hw_setup_table(level);
+		assert_non_null(t);
+		if (up)
+			hw_setup_write(up, hw_table_pa(t) | 3);
+		else
+			s.root = t;
+		s.pmd = level == 2 ? t : s.pmd;
+		up = s.pt = t;
+	}
+	return s;
+}
+
+static void clear(uint64_t *p)
+{
+	hw_xchg(p, 0, HW_RELAXED, HERE);
+}
+
+static uint64_t xt_asid(unsigned asid, unsigned page)
+{
+	return (uint64_t)asid << 48 | va_of(page) >> 12;
+}
+
+/*
+ *	cpu0: ASID 1, page 0 -> 7     tlb|1:7|     VALE1IS of ASID 1 leaves 2:8 alone
+ *	cpu1: ASID 2, page 0 -> 8     tlb|2:8|     and nobody uses the other's
+ */
+static void space_tags(void **state)
+{
+	struct space b;
+
+	(void)state;
+	b = space_make();
+	hw_set_context(1, b.root, 2);
+	hw_setup_write(T.pt, leaf(7, 0));
+	hw_setup_write(b.pt, leaf(8, 0));
+	clear(T.pt);
+	clear(b.pt);
+	assert_true(reaches(0, 0, 7));
+	assert_true(reaches(1, 0, 8));
+	hw_set_context(0, b.root, 2); /* it never ran there before */
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	hw_set_context(0, T.root, ASID);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_asid(1, 0));
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	assert_true(reaches(1, 0, 8));
+	flush(HW_TLBI_ASIDE1 | HW_TLBI_IS, xt_asid(1, 0));
+	assert_true(reaches(1, 0, 8));
+	flush(HW_TLBI_ASIDE1 | HW_TLBI_IS, xt_asid(2, 0));
+	assert_int_equal(touch(1, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	assert_int_equal(T.nfound, 0);
+}
+
+/*
+ *	cpu0 in 1, then in 2; cpu1 in none replaces 1's entry     back in 1, cpu0 still has the old one
+ */
+static void space_outlives_switch(void **state)
+{
+	struct space b;
+
+	(void)state;
+	b = space_make();
+	hw_set_context(1, NULL, 0);
+	hw_setup_write(T.pt, leaf(7, 0));
+	get(0);
+	hw_set_context(0, b.root, 2);
+	hw_run_on(1);
+	clear(T.pt);
+	bar(ISH_ST);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	assert_int_equal(touch(1, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION); /* no context */
+	hw_set_context(0, T.root, ASID);
+	assert_true(reaches(0, 0, 7));
+	hw_xchg(T.pt, leaf(9, 0), HW_RELAXED, HERE);
+	expect(HW_F_BBM_OA);
+}
+
+/* A space that nobody ever ran in: its entries change as they like, and no one holds an old one. */
+static void space_unused(void **state)
+{
+	struct space b;
+
+	(void)state;
+	get(0);
+	b = space_make();
+	hw_xchg(b.pt, leaf(7, 0), HW_RELAXED, HERE);
+	hw_xchg(b.pt, leaf(8, HW_D_CONT), HW_RELAXED, HERE);
+	clear(b.pt);
+	hw_xchg(b.pt, leaf(9, 0), HW_RELAXED, HERE);
+	assert_int_equal(T.nfound, 0);
+	assert_int_equal(hw_m.nstale, 0);
+	hw_set_context(1, b.root, 2);
+	assert_int_equal(touch(1, 0, false, HW_XLATE_STALE).pa, 9ull << hw.geo->page_shift);
+	clear(b.pt);
+	assert_true(reaches(1, 0, 9));
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+}
+
+/* A switch is a context synchronisation: early walks are over; loading the same context again is nothing. */
+static void space_switch_syncs(void **state)
+{
+	struct space b;
+
+	(void)state;
+	T.cfg.early = true;
+	machine();
+	b = space_make();
+	hw_xchg(T.pt, leaf(7, 0), HW_RELAXED, HERE);
+	bar(ISH_ST);
+	hw_set_context(0, T.root, ASID);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	hw_set_context(0, b.root, 2);
+	hw_xchg(T.pt + 1, leaf(8, 0), HW_RELAXED, HERE); /* nobody's walk is there: cpu1 alone may have read it */
+	hw_set_context(0, T.root, ASID);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_OK);
+	assert_int_equal(touch(0, 1, false, HW_XLATE_STALE).fault, HW_OK);
+	assert_int_equal(touch(1, 1, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+}
+
+/*
+ *	exit of ASID 2:  pmd|T| -> |.|, leaf-only TLBI, table freed
+ *
+ *	tlb|2:T|  the table while ASID 2 lives: reachable.  Retired: reachable while a lazy CPU has it loaded, else not.
+ */
+static void space_lazy_tlb(void **state)
+{
+	static const struct {
+		bool retire, lazy;
+		unsigned op;
+		enum hw_finding want;
+	} rows[] = {
+		{false, true, HW_TLBI_VALE1, HW_F_FREE_REACHABLE},
+		{false, false, HW_TLBI_VALE1, HW_F_FREE_REACHABLE},
+		{true, true, HW_TLBI_VALE1, HW_F_FREE_REACHABLE},
+		{true, false, HW_TLBI_VALE1, HW_F_NONE},
+		{true, true, HW_TLBI_VAE1, HW_F_NONE},
+		{false, true, HW_TLBI_VAE1, HW_F_NONE},
+	};
+
+	(void)state;
+	for (unsigned r = 0; r < 6; r++)
+		for (unsigned when = 0; when < 3; when++) {
+			struct space b;
+
+			machine();
+			b = space_make();
+			hw_set_context(1, b.root, 2);
+			if (when == 0 && rows[r].retire)
+				hw_retire_asid(2);
+			clear(b.pmd);
+			if (when == 1 && rows[r].retire)
+				hw_retire_asid(2);
+			flush(rows[r].op | HW_TLBI_IS, xt_asid(2, 0));
+			if (!rows[r].lazy)
+				hw_set_context(1, T.root, ASID);
+			if (when == 2 && rows[r].retire)
+				hw_retire_asid(2);
+			hw_table_free(b.pt, HERE);
+			expect(rows[r].want);
+		}
+}
+
+/* A root goes only when nobody has it loaded; neither does the kernel's. */
+static void space_free_root(void **state)
+{
+	struct space b, k;
+
+	(void)state;
+	b = space_make();
+	k = space_make();
+	hw_set_context(1, b.root, 2);
+	hw_set_kernel_root(k.root);
+	hw_setup_write(b.root, 0);
+	hw_table_free(b.root, HERE);
+	expect(HW_F_FREE_REACHABLE);
+	machine();
+	b = space_make();
+	hw_set_context(1, b.root, 2);
+	hw_retire_asid(2);
+	hw_setup_write(b.root, 0);
+	hw_set_context(1, T.root, ASID);
+	hw_table_free(b.root, HERE);
+	expect(HW_F_NONE);
+	k = space_make();
+	hw_set_kernel_root(k.root);
+	hw_table_free(k.root, HERE);
+	expect(HW_F_FREE_REACHABLE);
+}
+
+/* ---- pages given back ---- */
+
+static enum hw_finding page_free(uint64_t pfn)
+{
+	const enum hw_finding was = T.found;
+	enum hw_finding f;
+
+	assert_int_equal(was, HW_F_NONE);
+	hw_page_free(pfn << hw.geo->page_shift, "freer", 1);
+	f = T.found;
+	assert_true(f == HW_F_NONE || !strcmp(T.fn, "freer"));
+	T.nfound = 0;
+	T.found = HW_F_NONE;
+	return f;
+}
+
+/*
+ *	mem|V| -> |.|  tlb|V|   page free: reachable until the TLBI completes; AF=0 is never cached
+ */
+static void page_free_flush(void **state)
+{
+	(void)state;
+	hw_setup_write(T.pt, leaf(7, 0));
+	hw_setup_write(T.pt + 1, leaf(8, 0) & ~HW_D_AF);
+	clear(T.pt);
+	clear(T.pt + 1);
+	assert_int_equal(page_free(7), HW_F_PAGE_REACHABLE);
+	assert_int_equal(page_free(8), HW_F_NONE);
+	assert_int_equal(page_free(6), HW_F_NONE);
+	bar(ISH_ST);
+	hw_tlbi(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(0, 0), HERE);
+	assert_int_equal(page_free(7), HW_F_PAGE_REACHABLE);
+	bar(ISH_FULL);
+	assert_int_equal(page_free(7), HW_F_NONE);
+	put(2, leaf(9, 0)); /* a plain store still on its way */
+	bar(ISH_ST);
+	put(2, 0);
+	assert_int_equal(page_free(9), HW_F_PAGE_REACHABLE);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(2, 0));
+	assert_int_equal(page_free(9), HW_F_NONE);
+}
+
+/*
+ *	tlb|CCCC|, then one page of it flushed: that one is free;   tlb|block|: all its pages are reachable
+ */
+static void page_free_sizes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(T.pt + i, leaf(16 + i, HW_D_CONT));
+	for (unsigned i = 0; i < 4; i++)
+		clear(T.pt + i);
+	assert_int_equal(page_free(19), HW_F_PAGE_REACHABLE);
+	assert_int_equal(page_free(20), HW_F_NONE);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(3, 0));
+	assert_int_equal(page_free(19), HW_F_NONE);
+	assert_int_equal(page_free(18), HW_F_PAGE_REACHABLE);
+	hw_setup_write(T.pmd + 2, (leaf(64, 0) & ~HW_D_TABLE));
+	clear(T.pmd + 2);
+	assert_int_equal(page_free(63), HW_F_NONE);
+	assert_int_equal(page_free(64), HW_F_PAGE_REACHABLE);
+	assert_int_equal(page_free(79), HW_F_PAGE_REACHABLE);
+	assert_int_equal(page_free(80), HW_F_NONE);
+}
+
+/* Leaves of a retired ASID reach nothing, whenever they were replaced; global ones reach it from everywhere. */
+static void page_free_retired(void **state)
+{
+	struct space b;
+
+	(void)state;
+	b = space_make();
+	hw_set_context(1, b.root, 2);
+	for (unsigned i = 0; i < 3; i++)
+		hw_setup_write(b.pt + i, leaf(7 + i, 0) & ~(i == 2 ? HW_D_NG : 0));
+	clear(b.pt);
+	assert_int_equal(page_free(7), HW_F_PAGE_REACHABLE);
+	hw_retire_asid(2);
+	assert_int_equal(page_free(7), HW_F_NONE);
+	clear(b.pt + 1);
+	clear(b.pt + 2);
+	assert_int_equal(page_free(8), HW_F_NONE);
+	assert_int_equal(page_free(9), HW_F_PAGE_REACHABLE);
+}
+
+/* ---- the kernel's half ---- */
+
+/* A page of the kernel's half, sign-extended as TTBR1 wants it. */
+static uint64_t kva_of(unsigned page)
+{
+	const unsigned bits = hw.geo->page_shift + hw.geo->levels * hw.geo->table_bits;
+
+	return ~0ull << (bits < 48 ? bits : 48) | va_of(page);
+}
+
+static uint64_t kleaf(uint64_t pfn, uint64_t bits)
+{
+	return (leaf(pfn, bits) & ~(HW_D_USER | HW_D_NG)) | HW_D_UXN;
+}
+
+static struct hw_access ktouch(unsigned cpu, unsigned page, bool write, enum hw_xlate how)
+{
+	struct hw_access a = {.agent = (uint8_t)cpu, .write = write, .priv = true, .va = kva_of(page)};
+
+	hw.cfg.xlate = (uint8_t)how;
+	hw_do_access(&a);
+	return a;
+}
+
+static struct space kernel_make(void)
+{
+	const struct space k = space_make();
+
+	hw_set_kernel_root(k.root);
+	return k;
+}
+
+/*
+ *	Who may do what:           kernel leaf          user leaf, by the kernel
+ *	  kernel  read, write      ok, RDONLY faults    ok (PAN is not modelled)
+ *	  user                     permission fault     ok
+ */
+static void kernel_permissions(void **state)
+{
+	struct hw_access a;
+	struct space k;
+
+	(void)state;
+	updater_config(HW_UPD_AF_DIRTY);
+	k = kernel_make();
+	hw_setup_write(k.pt, kleaf(7, 0));
+	hw_setup_write(k.pt + 1, kleaf(8, HW_D_RDONLY));
+	hw_setup_write(k.pt + 2, kleaf(9, CLEAN) & ~HW_D_AF);
+	hw_setup_write(T.pt, leaf(5, 0));
+	for (unsigned how = 0; how < HW_NXLATE; how++) {
+		a = ktouch(0, 0, true, how);
+		assert_int_equal(a.fault, HW_OK);
+		assert_int_equal(a.pa, 7ull << hw.geo->page_shift);
+		assert_ptr_equal(a.slot, k.pt);
+		assert_int_equal(ktouch(1, 1, false, how).fault, HW_OK);
+		assert_int_equal(ktouch(1, 1, true, how).fault, HW_FAULT_PERMISSION);
+		assert_int_equal(ktouch(1, 3, false, how).fault, HW_FAULT_TRANSLATION);
+		a = (struct hw_access){.va = kva_of(0)};
+		hw_do_access(&a);
+		assert_int_equal(a.fault, HW_FAULT_PERMISSION);
+		a = (struct hw_access){.va = va_of(0), .priv = true};
+		hw_do_access(&a);
+		assert_int_equal(a.pa, 5ull << hw.geo->page_shift);
+	}
+	a = ktouch(1, 2, true, HW_XLATE_FRESH);
+	assert_true(a.set_af && a.set_dirty);
+	assert_int_equal(get(0), leaf(5, 0));
+	assert_int_equal(hw_load(k.pt + 2, HW_RELAXED, HERE), kleaf(9, HW_D_DBM));
+	a = (struct hw_access){.agent = HW_SMMU, .va = kva_of(0), .priv = true};
+	hw_do_access(&a);
+	assert_int_equal(a.fault, HW_FAULT_TRANSLATION);
+}
+
+static uint64_t kxt_range(unsigned page)
+{
+	return (uint64_t)hw.geo->tg << 46 | (kva_of(page) >> hw.geo->page_shift & ((1ull << 37) - 1));
+}
+
+/*
+ * Page 0 of both halves replaced:   tlb|u:7 k:8|   each operand reaches its own half, in every geometry
+ */
+static void kernel_tlbi(void **state)
+{
+	static const struct {
+		unsigned op;
+		bool range, user, hit;
+	} rows[] = {
+		{HW_TLBI_VALE1, false, false, true},   {HW_TLBI_VAE1, false, false, true},
+		{HW_TLBI_VAALE1, false, false, true},  {HW_TLBI_VAAE1, false, false, true},
+		{HW_TLBI_RVALE1, true, false, true},   {HW_TLBI_RVAE1, true, false, true},
+		{HW_TLBI_RVAALE1, true, false, true},  {HW_TLBI_RVAAE1, true, false, true},
+		{HW_TLBI_VAALE1, false, true, false},  {HW_TLBI_RVAALE1, true, true, false},
+		{HW_TLBI_ASIDE1, false, false, false}, {HW_TLBI_VMALLE1, false, false, true},
+	};
+
+	(void)state;
+	for (unsigned g = 0; g < HW_NGEO; g++)
+		for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+			uint64_t xt;
+			struct space k;
+
+			T.cfg.geo = (enum hw_geo_id)g;
+			machine();
+			k = kernel_make();
+			hw_setup_write(T.pt, leaf(7, 0));
+			hw_setup_write(k.pt, kleaf(8, 0));
+			clear(T.pt);
+			clear(k.pt);
+			xt = kva_of(0) >> 12 & ((1ull << 44) - 1);
+			if (rows[r].user)
+				xt = rows[r].range ? xt_range(0, 0, 0, 0, hw.geo->tg) : xt_va(0, 0);
+			else if (rows[r].range)
+				xt = kxt_range(0);
+			assert_true(reaches(1, 0, 7));
+			assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).pa, 8ull << hw.geo->page_shift);
+			flush(rows[r].op | HW_TLBI_IS, xt);
+			assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).fault == HW_OK, !rows[r].hit);
+			assert_int_equal(reaches(1, 0, 7), !rows[r].user && rows[r].op != HW_TLBI_VMALLE1);
+		}
+}
+
+/* A kernel table: no operation by ASID promises to forget it, one for all ASIDs that is not leaf-only does. */
+static void kernel_walk_cache(void **state)
+{
+	static const struct {
+		unsigned op;
+		bool range;
+		enum hw_finding want;
+	} rows[] = {
+		{HW_TLBI_VAE1, false, HW_F_FREE_REACHABLE},
+		{HW_TLBI_VAALE1, false, HW_F_FREE_REACHABLE},
+		{HW_TLBI_VAAE1, false, HW_F_NONE},
+		{HW_TLBI_RVAE1, true, HW_F_FREE_REACHABLE},
+		{HW_TLBI_RVAALE1, true, HW_F_FREE_REACHABLE},
+		{HW_TLBI_RVAAE1, true, HW_F_NONE},
+		{HW_TLBI_VMALLE1, false, HW_F_NONE},
+	};
+
+	(void)state;
+	for (unsigned g = 0; g < HW_NGEO; g++)
+		for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+			struct space k;
+
+			T.cfg.geo = (enum hw_geo_id)g;
+			machine();
+			k = kernel_make();
+			clear(k.pmd);
+			flush(rows[r].op | HW_TLBI_IS,
+			      rows[r].range ? kxt_range(0) : kva_of(0) >> 12 & ((1ull << 44) - 1));
+			hw_table_free(k.pt, HERE);
+			expect(rows[r].want);
+		}
+}
+
+/*
+ *	cpu0: set kernel page; dsb; [isb]      cpu1: access, told by a plain store
+ *
+ * A fault is possible from a walk that began early: on cpu0 without ISB; on cpu1 until it synchronises, unless the
+ * address came from a load, or after a broadcast TLBI. Never with FEAT_ETS2.
+ */
+static void kernel_early(void **state)
+{
+	struct hw_access a;
+	struct space k;
+
+	(void)state;
+	for (unsigned ets2 = 0; ets2 < 2; ets2++) {
+		const enum hw_fault early = ets2 ? HW_OK : HW_FAULT_TRANSLATION;
+
+		T.cfg.early = true;
+		T.cfg.ets2 = ets2;
+		machine();
+		k = kernel_make();
+		hw_store(k.pt, kleaf(7, 0), HW_RELAXED, HERE);
+		bar(ISH_ST);
+		assert_int_equal(ktouch(0, 0, false, HW_XLATE_STALE).fault, early);
+		assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).fault, early);
+		a = (struct hw_access){.agent = 1, .priv = true, .dep = true, .va = kva_of(0)};
+		hw_do_access(&a);
+		assert_int_equal(a.fault, HW_OK);
+		a = (struct hw_access){.agent = 1, .priv = true, .fresh = true, .va = kva_of(0)};
+		hw_do_access(&a);
+		assert_int_equal(a.fault, HW_OK);
+		bar(HW_ISB, HW_SY, HW_BAR_FULL);
+		assert_int_equal(ktouch(0, 0, false, HW_XLATE_STALE).fault, HW_OK);
+		assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).fault, early);
+		hw_do_context_sync(1);
+		assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).fault, HW_OK);
+	}
+	T.cfg.ets2 = false;
+	machine();
+	k = kernel_make();
+	hw_store(k.pt, kleaf(7, 0), HW_RELAXED, HERE);
+	flush(HW_TLBI_VAALE1 | HW_TLBI_IS, kva_of(0) >> 12 & ((1ull << 44) - 1));
+	assert_int_equal(ktouch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	assert_int_equal(ktouch(1, 0, false, HW_XLATE_STALE).fault, HW_OK);
+	hw_store(k.pt, 0, HW_RELAXED, HERE); /* dep forbids early walks, not what a TLB holds */
+	bar(ISH_ST);
+	a = (struct hw_access){.agent = 1, .priv = true, .dep = true, .va = kva_of(0)};
+	hw_do_access(&a);
+	assert_int_equal(a.pa, 7ull << hw.geo->page_shift);
+}
+
+/* ---- conflicts and blocks ---- */
+
+/* Page 0 from `old` to `v` by "maker", then an access; what the access reports. */
+static enum hw_finding conflict_case(unsigned bbml, uint64_t old, uint64_t v, unsigned page, enum hw_xlate how)
+{
+	T.cfg.bbml = (uint8_t)bbml;
+	machine();
+	hw_setup_write(T.pt, old);
+	hw_xchg(T.pt, v, HW_RELAXED, "maker", 1);
+	T.nfound = 0;
+	T.found = HW_F_NONE;
+	touch(1, page, false, how);
+	assert_true(!T.nfound || !strcmp(T.fn, "maker"));
+	return T.found;
+}
+
+/*
+ *	tlb|V|  mem|C|  access: levels 0 to 2 may abort, whatever the rule says of the store; permissions never do
+ */
+static void conflict_levels(void **state)
+{
+	const uint64_t v = leaf(16, 0);
+
+	(void)state;
+	for (unsigned l = 0; l < 4; l++) {
+		const enum hw_finding want = l < 3 ? HW_F_BBM_CONFLICT : HW_F_NONE;
+
+		assert_int_equal(conflict_case(l, v, leaf(17, 0), 0, HW_XLATE_STALE), want);
+		assert_int_equal(conflict_case(l, v, v | 1ull << 2, 0, HW_XLATE_STALE), want);
+		assert_int_equal(conflict_case(l, v, v | HW_D_CONT, 0, HW_XLATE_STALE), want);
+		assert_int_equal(conflict_case(l, v | HW_D_CONT, v, 0, HW_XLATE_STALE), want);
+		assert_int_equal(conflict_case(l, v, v | CLEAN | HW_D_UXN | 1ull << 55, 0, HW_XLATE_STALE),
+				 HW_F_NONE);
+		assert_int_equal(conflict_case(l, v, 0, 0, HW_XLATE_STALE), HW_F_NONE);
+		assert_int_equal(conflict_case(l, v, leaf(17, 0) & ~HW_D_AF, 0, HW_XLATE_STALE), HW_F_NONE);
+		assert_int_equal(conflict_case(l, 0, v, 0, HW_XLATE_STALE), HW_F_NONE);
+		assert_int_equal(conflict_case(l, v & ~HW_D_AF, leaf(17, 0), 0, HW_XLATE_STALE), HW_F_NONE);
+		assert_int_equal(conflict_case(l, v, v | HW_D_CONT, 0, HW_XLATE_FRESH), HW_F_NONE);
+	}
+}
+
+/*
+ *	tlb|VVVV| -> |CCCC| in place, then TLBI of pages: no conflict once a page's own is gone;
+ *	tlb|C..C| left page by page: a page beside its old block has no size to disagree about
+ */
+static void conflict_contiguous(void **state)
+{
+	(void)state;
+	T.cfg.bbml = 2;
+	machine();
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(T.pt + i, leaf(16 + i, 0));
+	for (unsigned i = 0; i < 4; i++)
+		hw_xchg(T.pt + i, leaf(16 + i, HW_D_CONT), HW_RELAXED, i == 3 ? "last" : "fold", 1);
+	assert_int_equal(T.nfound, 0);
+	touch(0, 3, false, HW_XLATE_STALE);
+	assert_string_equal(T.fn, "last");
+	expect(HW_F_BBM_CONFLICT);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(3, 0));
+	touch(0, 3, false, HW_XLATE_STALE);
+	expect(HW_F_NONE);
+	machine();
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(T.pt + i, leaf(16 + i, HW_D_CONT));
+	for (unsigned i = 0; i < 4; i++)
+		clear(T.pt + i);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(0, 0));
+	for (unsigned i = 0; i < 4; i++)
+		hw_xchg(T.pt + i, leaf(16 + i, 0), HW_RELAXED, HERE);
+	assert_true(reaches(0, 2, 18));
+	expect(HW_F_NONE);
+}
+
+/* Two cached values that disagree, while memory has none: the older one is blamed. */
+static void conflict_two_cached(void **state)
+{
+	(void)state;
+	T.cfg.bbml = 1;
+	machine();
+	hw_setup_write(T.pt, leaf(16, 0));
+	hw_xchg(T.pt, leaf(16, HW_D_CONT), HW_RELAXED, "first", 1);
+	hw_xchg(T.pt, 0, HW_RELAXED, "second", 1);
+	assert_int_equal(T.nfound, 0);
+	touch(1, 0, false, HW_XLATE_STALE);
+	assert_string_equal(T.fn, "first");
+	expect(HW_F_BBM_CONFLICT);
+}
+
+/*
+ *	pmd|B| -> pmd|T|, pt|VVVV...| of the same pages: a split of a kernel block
+ *
+ *	level 0: the store breaks the rule; 1, 2: an access may abort; 3: fine, the block serves until its TLBI
+ */
+static void block_split(void **state)
+{
+	struct hw_access a;
+	uint64_t *t;
+
+	(void)state;
+	for (unsigned g = 0; g < HW_NGEO; g++)
+		for (unsigned l = 0; l < 4; l++) {
+			const uint64_t base = 1ull << hw_geos[g].table_bits;
+			struct space k;
+
+			T.cfg.geo = (enum hw_geo_id)g;
+			T.cfg.bbml = (uint8_t)l;
+			machine();
+			k = kernel_make();
+			hw_setup_write(k.pmd, kleaf(base, 0) & ~HW_D_TABLE);
+			t = hw_setup_table(3);
+			for (unsigned i = 0; i < base; i++)
+				hw_setup_write(t + i, kleaf(base + i, 0));
+			a = ktouch(0, 5, true, HW_XLATE_STALE);
+			assert_int_equal(a.fault, HW_OK);
+			assert_int_equal(a.level, 2);
+			assert_int_equal(a.pa, (base + 5) << hw.geo->page_shift);
+			hw_xchg(k.pmd, hw_table_pa(t) | 3, HW_RELAXED, "split", 1);
+			expect(l ? HW_F_NONE : HW_F_BBM_CONT);
+			a = ktouch(0, 5, true, HW_XLATE_STALE);
+			assert_int_equal(a.pa, (base + 5) << hw.geo->page_shift);
+			assert_int_equal(a.level, 2);
+			expect(l < 3 ? HW_F_BBM_CONFLICT : HW_F_NONE);
+			flush(HW_TLBI_VAALE1 | HW_TLBI_IS, kva_of(9) >> 12 & ((1ull << 44) - 1));
+			a = ktouch(0, 5, true, HW_XLATE_STALE);
+			assert_int_equal(a.level, 3);
+			assert_int_equal(a.pa, (base + 5) << hw.geo->page_shift);
+			expect(HW_F_NONE);
+		}
+}
+
+/* New state leaves no trace after a reset, and shows in the hashes before. */
+static void reset_spaces(void **state)
+{
+	uint64_t before, canon;
+	struct space b;
+
+	(void)state;
+	machine();
+	before = hw_state_hash();
+	canon = hw_canon_hash();
+	b = space_make();
+	hw_set_kernel_root(space_make().root);
+	hw_set_context(1, b.root, 2);
+	hw_setup_write(b.pt, leaf(7, 0));
+	clear(b.pt);
+	assert_int_not_equal(hw_canon_hash(), canon);
+	canon = hw_canon_hash();
+	hw_set_context(1, T.root, ASID);
+	assert_int_not_equal(hw_canon_hash(), canon);
+	canon = hw_canon_hash();
+	hw_retire_asid(2);
+	assert_int_not_equal(hw_canon_hash(), canon);
+	hw_set_current(0, &T);
+	hw_set_current(1, state);
+	assert_ptr_equal(hw_current(), &T);
+	hw_run_on(1);
+	assert_ptr_equal(hw_hooks.current(), state);
+	machine();
+	assert_null(hw_current());
+	assert_int_equal(hw_state_hash(), before);
+	for (unsigned l = 0; l < 4; l++) {
+		T.cfg.bbml = (uint8_t)l;
+		machine();
+		assert_int_equal(hw_feature(HW_FEAT_BBML2), l >= 2);
+		assert_int_equal(hw_feature(HW_FEAT_BBML2_NOABORT), l == 3);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 static const struct CMUnitTest unit_tests[] = {
@@ -1279,6 +1936,24 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(stale_overflow),
 	TEST(geometries),
 	TEST(names),
+	TEST(space_tags),
+	TEST(space_outlives_switch),
+	TEST(space_unused),
+	TEST(space_switch_syncs),
+	TEST(space_lazy_tlb),
+	TEST(space_free_root),
+	TEST(page_free_flush),
+	TEST(page_free_sizes),
+	TEST(page_free_retired),
+	TEST(kernel_permissions),
+	TEST(kernel_tlbi),
+	TEST(kernel_walk_cache),
+	TEST(kernel_early),
+	TEST(conflict_levels),
+	TEST(conflict_contiguous),
+	TEST(conflict_two_cached),
+	TEST(block_split),
+	TEST(reset_spaces),
 };
 
 int main(void)
