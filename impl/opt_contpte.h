@@ -25,6 +25,43 @@
 	} while (0)
 #define pte_cmpxchg(ptep, old, new) hw_cmpxchg(ptep, old, new, HW_RELAXED, __func__, __LINE__)
 
+/*
+ * What an operation costs when nothing races with it (each lost race of a cmpxchg adds one atomic). n: entries named;
+ * C: CONT_PTES; m: n widened to whole folded runs at both ends; T(k): TLBIs for k pages, which is k, or with
+ * FEAT_TLBIRANGE one for each scale used (at most 4, and one for a last odd page), or 1 for the ASID from 512 pages on.
+ * "Partly" is a folded run that the range covers in part: at most one at either end. Conversion is fold or unfold;
+ * K stands for its cost, and p for the number of ends (0 to 2) that cut a run, folded or not.
+ *
+ *	                           loads            atomics    stores  barriers  TLBIs
+ *	conversion (K)             0                C          C       2         T(C)   none of the last two: BBML2_NOABORT
+ *	set_ptes, n = 1            1                0          1       0         0      partly: + K
+ *	  ... last of a run        1 + C at most    0          1       0         0      folds: + K
+ *	set_ptes, n > 1            0                0          n       0         0      folded at once
+ *	  ... kernel               0                0          n       2n        0      or as opt_lazy.h says
+ *	ptep_get                   1                0          0       0         0
+ *	  ... folded               1 + C at most    0          0       0         0      ends when young and dirty
+ *	ptep_get_lockless          1                0          0       0         0      folded: 2 + C
+ *	ptep_get_and_clear         1                1          0       0         0      partly: + K
+ *	  _full of a folded entry  3 + 2C at most   2 at most  0       0         0
+ *	get_and_clear_full_ptes,
+ *	clear_full_ptes, n > 1     p                n          0       0         0      partly: + K an end
+ *	modify_prot_start_ptes     as get_and_clear_full_ptes; commit as set_ptes
+ *	wrprotect_ptes, n = 1      1                1          0       0         0      partly: + K
+ *	  n > 1                    p + n            n          0       0         0      partly: + K an end
+ *	set_access_flags           2                1          0       2         1      the last two if `dirty`
+ *	  ... folded, same write   2 + 2C at most   C at most  0       2         T(C)   nothing to do: 1 + C loads alone
+ *	  ... folded, gains write  4 to 3 + C       1          0       2         1      + K
+ *	(test_and_)clear(_flush)_
+ *	young(_ptes), n = 1        2                1 at most  0       0         0      flush, was young: 1 barrier, 1 TLBI
+ *	  n > 1 or folded          3 + m at most    m at most  0       0         0      flush, was young: 1 barrier, T(m)
+ *	clear_young_dirty_ptes     3 + m at most    m at most  0       0         0
+ *	ptep_clear_flush           1                1          0       2         1      partly: + K; none before: no flush
+ *	flush_tlb_range, tlb_flush 0                0          0       2         T(n)   fullmm: 0, with freed tables 2 and 1
+ *	flush_tlb_mm               0                0          0       2         1      also ..._batched_pending()
+ *	tlbbatch: add, flush       0                0          0       1         T(n)   flush: 1 barrier alone
+ *	pte_alloc                  0                0          1       1         0      and clears a page; pmd_clear 1 store
+ */
+
 /* One descriptor at a time; CONT is as in the value given. */
 void __set_ptes(uint64_t *ptep, uint64_t pte, unsigned nr);
 uint64_t __ptep_get_and_clear(uint64_t *ptep);

@@ -1123,6 +1123,100 @@ static void test_table_alloc_races_with_walks(void **s)
 		}
 }
 
+/* ---- costs (opt_contpte.h) ---- */
+
+static unsigned loads, atomics, stores, barriers, tlbis;
+
+static void measured(void)
+{
+	loads = count(HW_T_LOAD);
+	atomics = count(HW_T_XCHG) + count(HW_T_CMPXCHG);
+	stores = count(HW_T_STORE);
+	barriers = count(HW_T_BARRIER);
+	tlbis = count(HW_T_TLBI);
+	t.nlog = 0;
+}
+
+#define assert_cost(l, a, s, b, i)                                                                                 \
+	do {                                                                                                       \
+		measured();                                                                                        \
+		assert_int_equal(loads, l);                                                                        \
+		assert_int_equal(atomics, a);                                                                      \
+		assert_int_equal(stores, s);                                                                       \
+		assert_int_equal(barriers, b);                                                                     \
+		assert_int_equal(tlbis, i);                                                                        \
+	} while (0)
+
+static void test_costs_unfolded(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		unsigned n = 3;
+
+		start(geo, false, true);
+		set(0, PFN, RW, n);
+		assert_cost(0, 0, n, 0, 0);
+		I.ptep_get(va(0), t.pte);
+		assert_cost(1, 0, 0, 0, 0);
+		I.ptep_get_lockless(va(0), t.pte);
+		assert_cost(1, 0, 0, 0, 0);
+		I.wrprotect_ptes(&mm, va(0), t.pte, n);
+		assert_cost(2 + n, n, 0, 0, 0);
+		I.ptep_set_access_flags(&mm, va(0), t.pte, PT_MAKE(PFN, RW | PT_YOUNG | PT_DIRTY), 1);
+		assert_cost(2, 1, 0, 2, 1);
+		I.ptep_clear_flush_young(&mm, va(0), t.pte);
+		assert_cost(2, 1, 0, 1, 1);
+		I.test_and_clear_young_ptes(&mm, va(0), t.pte, n);
+		assert_cost(2 + n, 0, 0, 0, 0);
+		I.get_and_clear_full_ptes(&mm, va(0), t.pte, n, 0);
+		assert_cost(2, n, 0, 0, 0);
+		I.ptep_clear_flush(&mm, va(0), t.pte);
+		assert_cost(1, 1, 0, 0, 0);
+		set(0, PFN, RW, 1);
+		assert_cost(1, 0, 1, 0, 0);
+		I.ptep_clear_flush(&mm, va(0), t.pte);
+		assert_cost(1, 1, 0, 2, 1);
+	}
+}
+
+static void test_costs_folded(void **s)
+{
+	(void)s;
+	FOR_GEOS(geo)
+	{
+		unsigned C;
+
+		start(geo, false, true);
+		C = CONT_PTES;
+		set(0, PFN, RW, 2 * C);
+		assert_cost(0, 0, 2 * C, 0, 0);
+		I.ptep_get(va(1), t.pte + 1);
+		assert_cost(1 + C, 0, 0, 0, 0);
+		I.ptep_get_lockless(va(1), t.pte + 1);
+		assert_cost(2 + C, 0, 0, 0, 0);
+		I.ptep_set_access_flags(&mm, va(1), t.pte + 1, PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY), 1);
+		assert_cost(3 + C, C, 0, 2, 1);
+		I.ptep_set_access_flags(&mm, va(1), t.pte + 1, PT_MAKE(PFN + 1, RW | PT_YOUNG | PT_DIRTY), 1);
+		assert_cost(1 + C, 0, 0, 0, 0);
+		I.ptep_get(va(1), t.pte + 1); /* the first load says all */
+		assert_cost(1, 0, 0, 0, 0);
+		I.clear_flush_young_ptes(&mm, va(C - 1), t.pte + C - 1, 2);
+		assert_cost(2 + 2 * C, C, 0, 1, 1);
+		I.wrprotect_ptes(&mm, va(0), t.pte, 2 * C);
+		assert_cost(2 * C, 2 * C, 0, 0, 0);
+		/* One end cuts a run: it unfolds. */
+		I.get_and_clear_full_ptes(&mm, va(0), t.pte, C + 1, 0);
+		assert_cost(1, 2 * C + 1, C, 2, 1);
+		start(geo, false, true);
+		hw.cfg.bbml = 3;
+		set_run(0, RW);
+		t.nlog = 0;
+		set(0, PFN, RO, 1);
+		assert_cost(1, C, C + 1, 0, 0);
+	}
+}
+
 /* ---- the catalogue ---- */
 
 static void test_catalogue(void **s)
@@ -1185,6 +1279,8 @@ int main(void)
 		cmocka_unit_test(test_fold_under_bbml2),
 		cmocka_unit_test(test_table_alloc_and_unlink),
 		cmocka_unit_test(test_table_alloc_races_with_walks),
+		cmocka_unit_test(test_costs_unfolded),
+		cmocka_unit_test(test_costs_folded),
 		cmocka_unit_test(test_catalogue),
 	};
 
