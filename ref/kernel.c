@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Contracts of kernel mappings and of lazy MMU mode, and the mechanism under them (kernel_clip.c: what callers
- * must guarantee).
+ * Contracts of kernel mappings and of lazy MMU mode, and the mechanism under them. kernel_judge.c judges
+ * observations by it; kernel_clip.c says what callers must guarantee.
  *
  * Property: a kernel mapping is usable without a fault from its publication on, and unusable from its promised
  * flush on; what lies between is either old or new. Nothing is excused that does not count one of
@@ -41,18 +41,6 @@ const struct ref_k_legal_row ref_k_legals[REF_K_NLEGAL] = {
 
 const struct ref_k_version ref_k_never_mapped = {.visible = REF_NEVER, .gone = REF_NEVER, .dead = REF_NEVER};
 
-static const struct ref_verdict explained;
-
-static struct ref_verdict verdict(const char *cls, const char *what, uint8_t debtor, unsigned page)
-{
-	return (struct ref_verdict){.cls = cls, .what = what, .debtor = debtor, .page = page};
-}
-
-static void note(struct ref_kernel *k, enum ref_k_legal l)
-{
-	k->legal[l]++;
-}
-
 void ref_k_reset(struct ref_kernel *k, unsigned cont, unsigned profile, bool queues_stores, bool ets2)
 {
 	k->cont = cont;
@@ -89,13 +77,6 @@ static struct ref_k_version *head_of(struct ref_kernel *k, unsigned page)
 	return &k->ring[page][page_of(k, page)->head];
 }
 
-static bool same_val(const struct ref_val *a, const struct ref_val *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	return a->kind == REF_NONE || (a->pfn == b->pfn && a->write == b->write && a->exec == b->exec);
-}
-
 static void put(uint64_t *set, unsigned page, bool in)
 {
 	uint64_t bit = 1ull << (page % 64);
@@ -110,7 +91,7 @@ static void target(struct ref_kernel *k, const struct ref_k_op *op, unsigned pag
 	struct ref_k_page *pg = page_of(k, page);
 	struct ref_k_version *old = &k->ring[page][pg->head], v;
 
-	if (same_val(&old->val, val))
+	if (ref_k_same(&old->val, val))
 		return;
 	v = op->kind == REF_K_PROTECT ? *old : ref_k_never_mapped;
 	v.val = *val;
@@ -127,7 +108,7 @@ static void target(struct ref_kernel *k, const struct ref_k_op *op, unsigned pag
 		pg->n++;
 	} else if (ref_k_present(&k->ring[page][pg->head]) && k->ring[page][pg->head].dead == REF_NEVER) {
 		pg->lost = true;
-		note(k, REF_K_L_RING);
+		ref_k_note(k, REF_K_L_RING);
 	}
 	k->ring[page][pg->head] = v;
 }
@@ -240,7 +221,7 @@ static void flush_page(struct ref_kernel *k, const struct ref_k_op *op, unsigned
 		if (!ref_k_present(v) || v->gone > limit || v->dead != REF_NEVER)
 			continue;
 		if (!ref_k_covers(k, op->task, v)) {
-			note(k, REF_K_L_OTHERS_STORE);
+			ref_k_note(k, REF_K_L_OTHERS_STORE);
 			continue;
 		}
 		v->dead = k->now;
@@ -305,10 +286,10 @@ struct ref_verdict ref_k_end(struct ref_kernel *k, struct ref_k_op *op, const st
 	if (barrier)
 		k->task[op->task].drained = k->now;
 	if (barrier && moved(op))
-		note(k, REF_K_L_MIGRATED);
-	if (op->kind == REF_K_CLEAR && ret && !same_val(&op->first, ret))
-		return verdict("value", "wrong-entry", op->id, op->page);
-	return explained;
+		ref_k_note(k, REF_K_L_MIGRATED);
+	if (op->kind == REF_K_CLEAR && ret && !ref_k_same(&op->first, ret))
+		return ref_k_verdict("value", "wrong-entry", op->id, op->page);
+	return ref_k_explained;
 }
 
 /* --- lazy mode */
@@ -340,7 +321,7 @@ static void publish_pending(struct ref_kernel *k, const struct ref_k_op *op)
 	if (barrier)
 		t->drained = k->now;
 	if (barrier && moved(op))
-		note(k, REF_K_L_MIGRATED);
+		ref_k_note(k, REF_K_L_MIGRATED);
 }
 
 /*
@@ -400,154 +381,4 @@ void ref_k_switch(struct ref_kernel *k, unsigned prev)
 void ref_k_handover(struct ref_kernel *k, unsigned task)
 {
 	k->task[task].drained = ++k->now;
-}
-
-/* --- observations */
-
-static bool permits(const struct ref_k_version *v, const struct ref_k_access *a)
-{
-	return ref_k_present(v) && (!a->write || v->val.write) && (!a->exec || v->val.exec);
-}
-
-/* Does every walk that this access may use find the page mapped? */
-static bool published(const struct ref_kernel *k, const struct ref_k_version *v, unsigned cpu)
-{
-	if (v->visible == REF_NEVER)
-		return false;
-	return k->ets2 || (v->pub >> cpu & 1) || k->sync[cpu] > v->visible;
-}
-
-static bool is_dead(const struct ref_kernel *k, const struct ref_k_version *v, unsigned cpu)
-{
-	return v->dead != REF_NEVER && ((v->dead_on >> cpu & 1) || k->sync[cpu] > v->dead);
-}
-
-static struct ref_verdict judge_ok(struct ref_kernel *k, const struct ref_k_access *a)
-{
-	const struct ref_k_version *dead = NULL, *weak = NULL;
-
-	for (unsigned i = 0; i < ref_k_nversions(k, a->page); i++) {
-		const struct ref_k_version *v = ref_k_back(k, a->page, i);
-
-		if (!ref_k_present(v) || v->val.pfn != a->pfn)
-			continue;
-		if (!permits(v, a)) {
-			weak = weak ? weak : v;
-		} else if (is_dead(k, v, a->cpu)) {
-			dead = dead ? dead : v;
-		} else {
-			if (i)
-				note(k, REF_K_L_BEFORE_FLUSH);
-			return explained;
-		}
-	}
-	if (k->page[a->page].gen == k->gen && k->page[a->page].lost)
-		return explained;
-	if (dead)
-		return verdict("access", "stale-after-flush", dead->dead_by, a->page);
-	if (weak)
-		return verdict("access", "permission-gained", weak->by, a->page);
-	return verdict("access", "wrong-pfn", ref_k_now(k, a->page)->by, a->page);
-}
-
-/* A mapped page was not found. */
-static enum ref_k_result judge_missing(struct ref_kernel *k, const struct ref_k_access *a, struct ref_verdict *out)
-{
-	const struct ref_k_version *v = ref_k_now(k, a->page);
-
-	if (v->visible == REF_NEVER) {
-		note(k, REF_K_L_UNPUBLISHED);
-		return REF_K_EXPLAINED;
-	}
-	if (a->fresh) {
-		*out = verdict("access", "not-published", v->owes, a->page);
-		return REF_K_FINDING;
-	}
-	if (published(k, v, a->cpu) || a->dep) {
-		*out = verdict("access", "spurious-kernel-fault", v->owes, a->page);
-		return REF_K_FINDING;
-	}
-	note(k, REF_K_L_IGNORED_FAULT);
-	return REF_K_RETRY;
-}
-
-/* A permitted access was refused: only a translation with the permissions of before the flush may do that. No
- * retry helps, the kernel dies of it. */
-static struct ref_verdict judge_refused(struct ref_kernel *k, const struct ref_k_access *a)
-{
-	const struct ref_k_version *v = ref_k_now(k, a->page);
-	bool old = k->page[a->page].lost;
-
-	for (unsigned i = 1; i < ref_k_nversions(k, a->page); i++) {
-		const struct ref_k_version *w = ref_k_back(k, a->page, i);
-
-		old |= ref_k_present(w) && !permits(w, a) && !is_dead(k, w, a->cpu);
-	}
-	if (!old)
-		return verdict("access", "spurious-kernel-fault", v->by, a->page);
-	note(k, REF_K_L_BEFORE_FLUSH);
-	return explained;
-}
-
-enum ref_k_result ref_k_access(struct ref_kernel *k, const struct ref_k_access *a, struct ref_verdict *v)
-{
-	const struct ref_k_version *head = ref_k_now(k, a->page);
-
-	k->now++;
-	*v = explained;
-	if (a->fault == REF_K_OK)
-		*v = judge_ok(k, a);
-	else if (ref_k_present(head) && a->fault == REF_K_TRANSLATION)
-		return judge_missing(k, a, v);
-	else if (permits(head, a))
-		*v = judge_refused(k, a);
-	return v->cls ? REF_K_FINDING : REF_K_EXPLAINED;
-}
-
-/* Old and new explain the entry while its store may or may not have been made. */
-bool ref_k_entry_explained(struct ref_kernel *k, unsigned page, const struct ref_val *obs)
-{
-	if (same_val(&ref_k_now(k, page)->val, obs))
-		return true;
-	for (unsigned i = 1; i < ref_k_nversions(k, page); i++) {
-		const struct ref_k_version *v = ref_k_back(k, page, i);
-
-		if (v->gone != REF_NEVER || !same_val(&v->val, obs))
-			continue;
-		if (!ref_in_set(k->busy, page))
-			note(k, REF_K_L_QUEUED);
-		return true;
-	}
-	return false;
-}
-
-struct ref_verdict ref_k_check_entry(struct ref_kernel *k, unsigned page, const struct ref_val *obs, uint8_t op)
-{
-	const struct ref_val *want = &ref_k_now(k, page)->val;
-
-	if (ref_k_entry_explained(k, page, obs))
-		return explained;
-	if (want->kind == REF_NONE)
-		return verdict("state", "entry-left", op, page);
-	if (obs->kind == REF_NONE)
-		return verdict("state", "entry-lost", op, page);
-	if (obs->kind != want->kind)
-		return verdict("state", "wrong-kind", op, page);
-	return verdict("state", want->pfn != obs->pfn ? "wrong-pfn" : "wrong-permission", op, page);
-}
-
-/* A page that this task has changed in its open section is not for its use; nor is one being mapped or unmapped
- * by anybody. What another task's section has changed proves something once no fault on it can be excused. */
-bool ref_k_may_access(const struct ref_kernel *k, unsigned cpu, unsigned task, unsigned page)
-{
-	const struct ref_k_version *v = ref_k_now(k, page);
-	bool pending = false;
-
-	for (unsigned t = 0; t < REF_K_TASKS; t++)
-		pending |= ref_in_set(k->task[t].pending, page);
-	if (!ref_k_present(v))
-		return !pending && !ref_in_set(k->busy, page);
-	if (v->visible == REF_NEVER || ref_in_set(k->task[task].pending, page))
-		return false;
-	return !pending || published(k, v, cpu);
 }

@@ -146,6 +146,25 @@ static inline bool ref_k_present(const struct ref_k_version *v)
 	return v->val.kind == REF_PRESENT;
 }
 
+static const struct ref_verdict ref_k_explained;
+
+static inline struct ref_verdict ref_k_verdict(const char *cls, const char *what, uint8_t debtor, unsigned page)
+{
+	return (struct ref_verdict){.cls = cls, .what = what, .debtor = debtor, .page = page};
+}
+
+static inline void ref_k_note(struct ref_kernel *k, enum ref_k_legal l)
+{
+	k->legal[l]++;
+}
+
+static inline bool ref_k_same(const struct ref_val *a, const struct ref_val *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	return a->kind == REF_NONE || (a->pfn == b->pfn && a->write == b->write && a->exec == b->exec);
+}
+
 /* How many versions are remembered, and the i-th back from the one in force. */
 static inline unsigned ref_k_nversions(const struct ref_kernel *k, unsigned page)
 {
