@@ -84,16 +84,16 @@ static uint64_t judged(uint64_t v, unsigned level)
 /* Level of the table that holds p: only leaf tables and the two entries above them are ever written. */
 static unsigned level_of(const uint64_t *p)
 {
-	return p == ex.pmdp[0] || p == ex.pmdp[1] ? 2 : 3;
+	return p == ex.space[0].pmdp[0] || p == ex.space[0].pmdp[1] ? 2 : 3;
 }
 
 static void declare(const uint64_t *table, unsigned level)
 {
-	const uint64_t root = hw_table_pa(ex.root), pa = hw_table_pa(table);
+	const uint64_t root = hw_table_pa(ex.space[0].pt.root), pa = hw_table_pa(table);
 	const unsigned n = 1u << ex.geo->table_bits;
 
 	put_area("mem-init", 0, pa, NULL, 0);
-	if (table == ex.root)
+	if (table == ex.space[0].pt.root)
 		put_hint("set_root_lock", root, LOCK_PA, NULL, 0);
 	else
 		put_hint("set_owner_root", pa, root, NULL, 0);
@@ -120,9 +120,9 @@ static void prelude(void)
 		put_sysreg(c, "hcr_el2", 0);
 		put_sysreg(c, "sctlr_el2", 0);
 	}
-	declare(ex.root, 4u - ex.geo->levels);
+	declare(ex.space[0].pt.root, 4u - ex.geo->levels);
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++) {
-		put_sysreg(c, "ttbr0_el2", hw_table_pa(ex.root));
+		put_sysreg(c, "ttbr0_el2", hw_table_pa(ex.space[0].pt.root));
 		put_sysreg(c, "sctlr_el2", 1);
 	}
 }
@@ -238,7 +238,7 @@ static void on_trace(const struct hw_trace *t)
 	case HW_T_ALLOC:
 		if (t->p) {
 			put_area("mem-init", t->cpu, hw_table_pa(t->p), t->fn, t->line);
-			put_hint("set_owner_root", hw_table_pa(t->p), hw_table_pa(ex.root), t->fn, t->line);
+			put_hint("set_owner_root", hw_table_pa(t->p), hw_table_pa(ex.space[0].pt.root), t->fn, t->line);
 		}
 		break;
 	case HW_T_CLEAR:

@@ -3,7 +3,7 @@
  * The executor: schedule, events, findings.
  *
  * Property: see exec.h. Each op runs on its CPU's task (a fiber); an event fires before the step its anchor
- * names; a parked task goes on when its CPU has its next op, when somebody needs its lock, or at the end.
+ * names; a parked task goes on when its CPU has its next op, when somebody needs a lock of its, or at the end.
  */
 #include "exec_internal.h"
 
@@ -54,12 +54,12 @@ void ex_verdict(const struct ref_verdict *v)
 
 	if (!v->cls || ex.stop)
 		return;
-	now = ref_now(&ex.mm, v->page);
+	now = ref_now(&ex.sp->mm, v->page);
 	put_val(want, sizeof(want), &now->val);
 	ex.out->page = (int)v->page;
-	ex_finding(v->cls, op_descs[v->debtor].name, v->what,
-		   "page %u.%u: the specification has %s, dirty %s, young %s", v->page / ex.cont, v->page % ex.cont,
-		   want,
+	ex_finding(v->cls, seam_name(v->debtor), v->what,
+		   "page %u.%u%s: the specification has %s, dirty %s, young %s", v->page / ex.cont,
+		   v->page % ex.cont, ex.sp == ex.space ? "" : " of the child", want,
 		   now->dirty.must  ? "must"
 		   : now->dirty.may ? "may"
 				    : "no",
@@ -80,6 +80,8 @@ static const struct {
 	[HW_F_POISON_WALK] = {"lifetime", false},
 	[HW_F_FREE_REACHABLE] = {"lifetime", false},
 	[HW_F_DOUBLE_FREE] = {"lifetime", false},
+	[HW_F_PAGE_REACHABLE] = {"lifetime", false},
+	[HW_F_BBM_CONFLICT] = {"bbm", false},
 	[HW_F_CONTEXT] = {"context", false},
 	[HW_F_LOCK] = {"context", false},
 	[HW_F_WARN] = {"crash", false},
@@ -117,16 +119,23 @@ static void task_stop(enum task_state s)
 	fiber_switch(&t->fb, &ex.main);
 }
 
-void task_wait(void)
+void task_wait(unsigned lock, bool shared)
 {
-	if (ex.lock_owner >= 0 && ex.task[ex.lock_owner].state == TASK_WAITS_READERS)
-		return; /* it waits for us */
+	struct task *t = ex.cur;
+
+	t->waits = (uint8_t)lock;
+	t->waits_shared = shared;
 	task_stop(TASK_WAITS);
+}
+
+static bool is_active(const struct task *t)
+{
+	return t->state == TASK_PARKED || t->state == TASK_WAITS || t->state == TASK_WAITS_READERS;
 }
 
 static bool is_reading(const struct task *t)
 {
-	return (t->state == TASK_PARKED || t->state == TASK_WAITS) && t->op.lockless;
+	return is_active(t) && t->op.lockless;
 }
 
 /* Tables are freed when every reader that runs with interrupts off has left [tlb_remove_table()]. */
@@ -135,6 +144,14 @@ static void on_free(void)
 	for (unsigned i = 0; ex.cur && i < HW_MAX_CPU; i++)
 		while (is_reading(&ex.task[i]) && !ex.stop)
 			task_stop(TASK_WAITS_READERS);
+}
+
+bool exec_holds_lock(unsigned task)
+{
+	for (unsigned l = EX_LOCK_PT; l < EX_LOCK_MM; l++)
+		if (ex.lock[l].owner == (int)task)
+			return true;
+	return false;
 }
 
 bool exec_anyone_parked(void)
@@ -212,32 +229,38 @@ static void fire_rest(struct opctx *c)
 /* --- the hook before every step of software */
 
 /* A store to an entry that is none of the open op's blocks: to be audited when it ends. */
-static void note_outside(const uint64_t *p)
+static void note_outside(struct opctx *c, const uint64_t *p)
 {
 	unsigned n = 1u << ex.geo->table_bits;
 
-	if ((uintptr_t)p - ex.own < ex.own_bytes)
+	if ((uintptr_t)p - c->own < c->own_bytes)
 		return;
-	for (unsigned t = 0; t < 2; t++)
-		if (ex.leaf[t] && p >= ex.leaf[t] && p < ex.leaf[t] + n && ex.outside_n < 16)
-			ex.outside[ex.outside_n++] = p;
+	for (unsigned i = 0; i < EX_SPACES * REF_TABLES && c->outside_n < 16; i++) {
+		const uint64_t *leaf = ex.space[i / REF_TABLES].leaf[i % REF_TABLES];
+
+		if (leaf && p >= leaf && p < leaf + n)
+			c->outside[c->outside_n++] = p;
+	}
 }
 
 /* A lockless reader retries for as long as the writer that holds the block is parked: let it go on. */
 static void lockless_progress(const struct opctx *c)
 {
-	unsigned steps = c->ord[HW_C_ANY];
+	unsigned steps = c->ord[HW_C_ANY], lock;
 
 	if (steps % (4 * ex.cont + 64))
 		return;
 	for (unsigned i = 0; i < ex.p->h.ncpu; i++) /* stores become visible in finite time */
-		if (ex.lock_owner != (int)i)
+		if (!exec_holds_lock(i))
 			hw_do_drain(i, -1);
-	if (ex.lock_owner >= 0)
-		task_wait();
-	else if (steps >= 16 * (4 * ex.cont + 64))
+	lock = EX_LOCK_PT + REF_TABLES * ex_space_id(ex.sp) + ex.eff[c->rec].block / 2u;
+	if (ex.lock[lock].owner >= 0) {
+		if (ex.task[ex.lock[lock].owner].state != TASK_WAITS_READERS) /* else it waits for us */
+			task_wait(lock, false);
+	} else if (steps >= 16 * (4 * ex.cont + 64)) {
 		ex_finding("livelock", op_descs[c->r->kind].name, "no-progress", "%u steps and no writer is active",
 			   steps);
+	}
 }
 
 static void step_limit(const struct opctx *c)
@@ -253,7 +276,7 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 	struct opctx *c = &t->op;
 
 	if (cls == HW_C_STORE || cls == HW_C_ATOMIC)
-		note_outside(p);
+		note_outside(c, p);
 	if (c->armed & (1u << cls | 1u << HW_C_ANY))
 		fire_at(c, cls, fn);
 	if (c->lockless)
@@ -278,7 +301,7 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 		step_limit(c);
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
-	if ((store && (uintptr_t)p - ex.own >= ex.own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
+	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
 	    c->lockless)
 		step_slow(t, cls, p, fn);
 }
@@ -325,41 +348,63 @@ static void task_switch_in(struct task *t)
 	}
 	t->state = TASK_READY;
 	ex.cur = t;
+	ex.sp = t->sp;
 	hw_run_on((unsigned)(t - ex.task));
 	hw.pick_salt = t->op.r->salt;
 	fiber_switch(&ex.main, &t->fb);
 	ex.cur = NULL;
 }
 
-static void task_run_readers(void)
+/* Somebody whom `t` waits for, or NULL: it can go on. */
+static struct task *task_blocker(const struct task *t)
 {
-	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
-		while (is_reading(&ex.task[i]) && !ex.stop)
-			task_switch_in(&ex.task[i]);
+	const struct ex_lock *l = &ex.lock[t->waits % EX_NLOCKS];
+
+	if (t->state == TASK_WAITS_READERS) {
+		for (unsigned i = 0; i < HW_MAX_CPU; i++)
+			if (is_reading(&ex.task[i]))
+				return &ex.task[i];
+		return NULL;
+	}
+	if (t->state != TASK_WAITS)
+		return NULL;
+	if (t->waits == EX_NLOCKS)
+		return is_active(&ex.task[t->waits_for]) ? &ex.task[t->waits_for] : NULL;
+	if (l->owner >= 0)
+		return &ex.task[l->owner];
+	return l->readers && !t->waits_shared ? &ex.task[__builtin_ctz(l->readers)] : NULL;
 }
 
-static void task_run_owner(void)
+/* Lets `t` go on until its op is done, it parks or it waits; first whoever it waits for, and whom that one waits
+ * for. Locks have an order, so the chain ends; a reader that waits for a writer that waits for readers is let go. */
+static void task_step(struct task *t)
 {
-	struct task *owner = &ex.task[ex.lock_owner];
+	struct task *b;
 
-	do {
-		if (owner->state == TASK_WAITS_READERS)
-			task_run_readers();
-		task_switch_in(owner);
-	} while (owner->state == TASK_WAITS_READERS && !ex.stop);
+	for (unsigned depth = 0; depth < HW_MAX_CPU && (b = task_blocker(t)); depth++) {
+		if (b->state == TASK_IDLE || b->state == TASK_READY)
+			break; /* it is whoever let us run */
+		t = b;
+	}
+	task_switch_in(t);
 }
 
-/* Runs `t` until its op is done or it is parked again. A task that waits for the page-table lock lets its
- * owner go on first; an owner never waits, so the depth is two. */
+/* Runs `t` until its op is done or it is parked again. */
 static void task_run(struct task *t)
 {
-	do {
-		task_switch_in(t);
-		while (t->state == TASK_WAITS && ex.lock_owner >= 0 && !ex.stop)
-			task_run_owner();
-		if (t->state == TASK_WAITS_READERS)
-			task_run_readers();
-	} while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS) && !ex.stop);
+	task_switch_in(t);
+	while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS) && !ex.stop)
+		task_step(t);
+}
+
+void exec_wait_for_others(const struct space *sp)
+{
+	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
+		while (&ex.task[i] != ex.cur && is_active(&ex.task[i]) && ex.task[i].sp == sp && !ex.stop) {
+			ex.cur->waits = EX_NLOCKS;
+			ex.cur->waits_for = (int8_t)i;
+			task_stop(TASK_WAITS);
+		}
 }
 
 static void task_finish(struct task *t)
@@ -388,6 +433,7 @@ static unsigned run_record(unsigned i)
 	if (ex.stop)
 		return end;
 	memset(&t->op, 0, sizeof(t->op));
+	t->sp = ex.cpu_space[r->cpu] >= 0 ? &ex.space[ex.cpu_space[r->cpu]] : &ex.space[0];
 	t->op.rec = i;
 	t->op.r = r;
 	t->op.ev_lo = i + 1;
@@ -464,14 +510,13 @@ static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
 
 /* The window straddles two level-3 tables below one level-2 table: its first two blocks end the one, the
  * last two begin the other. */
-static void build_tables(void)
+static void build_upper(struct space *sp)
 {
 	const struct hw_geo *g = ex.geo;
-	unsigned root_level = 4 - g->levels, span = g->page_shift + g->table_bits;
+	unsigned root_level = 4 - g->levels;
 	uint64_t *t = hw_setup_table(root_level);
 
-	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
-	ex.root = t;
+	sp->pt.root = t;
 	for (unsigned l = root_level; l < 2; l++) {
 		uint64_t *next = hw_setup_table(l + 1);
 		unsigned shift = g->page_shift + (3 - l) * g->table_bits;
@@ -480,13 +525,63 @@ static void build_tables(void)
 			       hw_table_pa(next) | HW_D_TABLE | HW_D_VALID);
 		t = next;
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		ex.pmdp[i] = t + 4 + i;
-		ex.leaf[i] = hw_setup_table(3);
-		hw_setup_write(ex.pmdp[i], hw_table_pa(ex.leaf[i]) | HW_D_TABLE | HW_D_VALID);
+	for (unsigned i = 0; i < REF_TABLES; i++) {
+		sp->pmdp[i] = t + 4 + i;
+		sp->leaf[i] = NULL;
+	}
+}
+
+void exec_space_create(struct space *sp)
+{
+	sp->alive = true;
+	sp->batched = false;
+	sp->gathers = 0;
+	sp->pt.id = ex_space_id(sp);
+	sp->pt.asid = ex.next_asid++;
+	memset(sp->seen, 0, PROG_BLOCKS * ex.cont * sizeof(sp->seen[0]));
+	memset(sp->gather, 0, sizeof(sp->gather));
+	memset(sp->block_state, 0, sizeof(sp->block_state));
+	memset(sp->block_prev, 0, sizeof(sp->block_prev));
+	ref_reset(&sp->mm, ex.cont);
+	build_upper(sp);
+}
+
+void exec_space_retire(struct space *sp)
+{
+	sp->alive = false;
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		if (ex.cpu_space[c] == (int)ex_space_id(sp))
+			ex.cpu_space[c] = EX_NOBODY;
+	hw_retire_asid(sp->pt.asid);
+}
+
+void exec_cpu_switch(unsigned cpu, int space)
+{
+	ex.cpu_space[cpu] = space;
+	if (space >= 0)
+		hw_set_context(cpu, ex.space[space].pt.root, ex.space[space].pt.asid);
+}
+
+/* The first address space comes with its tables, and every agent runs in it. */
+static void build_first(void)
+{
+	const struct hw_geo *g = ex.geo;
+	unsigned span = g->page_shift + g->table_bits;
+	struct space *sp = &ex.space[0];
+
+	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
+	ex.next_asid = EX_ASID;
+	ex.space[1].alive = false;
+	memset(ex.space[1].leaf, 0, sizeof(ex.space[1].leaf));
+	exec_space_create(sp);
+	for (unsigned i = 0; i < REF_TABLES; i++) {
+		sp->leaf[i] = hw_setup_table(3);
+		hw_setup_write(sp->pmdp[i], hw_table_pa(sp->leaf[i]) | HW_D_TABLE | HW_D_VALID);
 	}
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
-		hw_set_context(a, ex.root, EX_ASID);
+		hw_set_context(a, sp->pt.root, sp->pt.asid);
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		ex.cpu_space[c] = 0;
 }
 
 static void choose_geometry(struct prog *p, const struct pt_impl *impl)
@@ -515,52 +610,60 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	ex.cont_bits = ex.geo->cont_bits;
 	ex.cont = 1u << ex.cont_bits;
 	ex.cur = NULL;
-	ex.lock_owner = -1;
+	ex.sp = &ex.space[0];
+	for (unsigned l = 0; l < EX_NLOCKS; l++)
+		ex.lock[l] = (struct ex_lock){.owner = EX_NOBODY};
 	ex.stop = false;
 	ex.hash = 0x9e3779b97f4a7c15ull;
-	ex.outside_n = 0;
-	ex.own_bytes = 0;
-	memset(ex.seen, 0, PROG_BLOCKS * ex.cont * sizeof(ex.seen[0]));
-	memset(ex.gather, 0, sizeof(ex.gather));
-	memset(ex.block_state, 0, sizeof(ex.block_state));
-	memset(ex.block_prev, 0, sizeof(ex.block_prev));
 	memcpy(ex.eff, p->r, p->n * sizeof(p->r[0]));
 	for (unsigned i = 0; i < HW_MAX_CPU; i++) {
 		if (ex.task[i].state != TASK_IDLE)
 			ex.task[i].started = false; /* abandoned in the last execution */
 		ex.task[i].state = TASK_IDLE;
+		ex.task[i].sp = &ex.space[0];
+		ex.task[i].pt = (struct pt_task){.id = i};
+		hw_set_current(i, &ex.task[i].pt);
 	}
-	build_tables();
-	ref_reset(&ex.mm, ex.cont);
+	build_first();
 	env = (struct pt_env){.page_shift = ex.geo->page_shift,
 			      .table_bits = ex.geo->table_bits,
 			      .levels = ex.geo->levels,
 			      .cont_bits = ex.geo->cont_bits,
-			      .asid = EX_ASID,
-			      .root = ex.root,
+			      .mm = &ex.space[0].pt,
 			      .folios = ex.folio[p->h.geo],
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
 }
 
 /* At the end everything is quiescent: each page of the window must read, and translate, as specified. */
-static void final_check(void)
+static void final_check(struct space *sp)
 {
-	const struct ref_op all = {.id = OP_ptep_get, .lo = 0, .hi = ex.mm.npages};
+	const struct ref_op all = {.id = OP_ptep_get, .lo = 0, .hi = sp->mm.npages};
 
+	ex.sp = sp;
+	exec_cpu_switch(0, (int)ex_space_id(sp));
+	seam_audit(&all);
+	for (unsigned p = 0; p < sp->mm.npages && !ex.stop; p += ex.cont) {
+		struct hw_access a = {.agent = 0, .fresh = true, .va = ex_addr(p)};
+		const struct ref_version *now = ref_now(&sp->mm, p);
+
+		seam_access(&a, p);
+		if (!ex.stop && now->val.kind == REF_PRESENT && !now->val.protnone &&
+		    a.fault == HW_FAULT_TRANSLATION)
+			ex_finding("state", "walk", "not-translated",
+				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
+	}
+}
+
+static void check_end(void)
+{
 	if (ex.log)
 		fprintf(ex.log, "end: all stores drained, every page compared, one page of each block walked\n");
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
-	seam_audit(&all);
-	for (unsigned p = 0; p < ex.mm.npages && !ex.stop; p += ex.cont) {
-		struct hw_access a = {.agent = 0, .fresh = true, .va = ex_addr(p)};
-
-		seam_access(&a, p);
-		if (!ex.stop && ref_present(&ex.mm, p) && a.fault == HW_FAULT_TRANSLATION)
-			ex_finding("state", "walk", "not-translated",
-				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
-	}
+	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++)
+		if (ex.space[i].alive)
+			final_check(&ex.space[i]);
 }
 
 void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
@@ -573,7 +676,7 @@ void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
 		task_finish(&ex.task[i]);
 	if (!ex.stop)
-		final_check();
+		check_end();
 	out->steps = hw.step;
 	ex_observe(out->steps);
 	out->hash = ex.hash;

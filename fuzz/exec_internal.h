@@ -12,13 +12,38 @@
 #include "hw/hw.h"
 #include "ref/ref.h"
 
-#define EX_ASID	      0x42
+#define EX_ASID	      0x42 /* of the first address space; each later one gets the next */
 #define EX_STEP_LIMIT 200000 /* a 16K teardown of all four blocks takes about 70,000 */
 #define EX_MAX_CONT   128
 #define EX_FOLIOS     12
-#define EX_LOCK_PT    0 /* hw_lock id of the page-table lock */
+#define EX_SPACES     2	  /* user address spaces: the first, and its child */
+#define EX_NOBODY     (-1)
+
+/* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). */
+enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_NLOCKS = EX_LOCK_MM + EX_SPACES };
 
 enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
+
+/* A user address space and what the driver knows of it. */
+struct space {
+	struct ref_mm mm;
+	struct pt_mm pt;
+	bool alive;
+	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
+	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
+	uint64_t *leaf[REF_TABLES];  /* level-3 tables, NULL when freed */
+	uint64_t *pmdp[REF_TABLES];  /* level-2 entries above them */
+	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
+	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
+	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
+	uint64_t seen[REF_MAX_PAGES];
+	uint64_t gather[PROG_BLOCKS];
+};
+
+struct ex_lock {
+	int8_t owner;	 /* task that holds it (for writing), EX_NOBODY */
+	uint8_t readers; /* mmap lock: tasks that hold it for reading */
+};
 
 /* The op a task is executing. */
 struct opctx {
@@ -31,12 +56,23 @@ struct opctx {
 	bool inside;		 /* between begin and end of the op (events at its end come later) */
 	bool lockless;
 	bool effective;
+	/* Entries of the open seam call's blocks: stores to them are its own. */
+	uintptr_t own;
+	size_t own_bytes;
+	unsigned outside_n; /* stores to entries outside the open call's blocks */
+	const uint64_t *outside[16];
+	uint32_t cost[HW_NCLASS]; /* `ord` when the open seam call began */
 };
 
 struct task {
 	struct fiber fb;
 	enum task_state state;
 	bool started; /* its fiber is set up */
+	uint8_t waits;	   /* TASK_WAITS: lock it needs */
+	bool waits_shared; /* for reading */
+	int8_t waits_for;  /* waits == EX_NLOCKS: until that task's op is over */
+	struct space *sp;  /* address space that it works on now */
+	struct pt_task pt;
 	struct opctx op;
 };
 
@@ -48,26 +84,17 @@ struct exec {
 	struct fiber main;
 	struct task task[HW_MAX_CPU];
 	struct task *cur;
-	int lock_owner; /* task that holds the page-table lock, -1 none */
-	bool stop;	/* a finding was made: end this execution */
+	struct space *sp; /* address space of the running task or event */
+	struct space space[EX_SPACES];
+	int cpu_space[HW_MAX_CPU]; /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
+	unsigned next_asid;
+	struct ex_lock lock[EX_NLOCKS];
+	bool stop; /* a finding was made: end this execution */
 	const struct hw_geo *geo;
 	unsigned cont, cont_bits;
-	uint64_t va;	   /* address of page 0 of the window */
-	uint64_t *leaf[2]; /* level-3 tables, NULL when freed */
-	uint64_t *pmdp[2]; /* level-2 entries above them */
-	void *root;
+	uint64_t va; /* address of page 0 of the window, the same in all spaces */
 	uint64_t hash;
 	struct pt_folio folio[HW_NGEO][EX_FOLIOS];
-	/* Entries of the open op's blocks: stores to them are its own. */
-	uintptr_t own;
-	size_t own_bytes;
-	unsigned outside_n; /* stores to entries outside the open op's blocks */
-	const uint64_t *outside[16];
-	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
-	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
-	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
-	uint64_t seen[REF_MAX_PAGES];
-	uint64_t gather[PROG_BLOCKS];
 	struct rec eff[PROG_MAX_RECS]; /* records with effective arguments */
 	FILE *log;		       /* replay: trace goes here, else NULL */
 	uint64_t mark;		       /* replay: step to mark */
@@ -79,12 +106,35 @@ static inline uint64_t ex_addr(unsigned page)
 	return ex.va + ((uint64_t)page << ex.geo->page_shift);
 }
 
+static inline unsigned ex_table(unsigned page)
+{
+	return page >> ex.cont_bits >> 1;
+}
+
 /* NULL when the page's table has been freed. */
+static inline uint64_t *ex_ptep_in(const struct space *sp, unsigned page)
+{
+	unsigned half = 2 * ex.cont, t = ex_table(page), n = 1u << ex.geo->table_bits;
+
+	return sp->leaf[t] ? sp->leaf[t] + (t ? page - half : n - half + page) : NULL;
+}
+
 static inline uint64_t *ex_ptep(unsigned page)
 {
-	unsigned half = 2 * ex.cont, t = page >> ex.cont_bits >> 1, n = 1u << ex.geo->table_bits;
+	return ex_ptep_in(ex.sp, page);
+}
 
-	return ex.leaf[t] ? ex.leaf[t] + (t ? page - half : n - half + page) : NULL;
+static inline unsigned ex_space_id(const struct space *sp)
+{
+	return (unsigned)(sp - ex.space);
+}
+
+/* The running task goes on in `sp`. */
+static inline void ex_use(struct space *sp)
+{
+	ex.sp = sp;
+	if (ex.cur)
+		ex.cur->sp = sp;
 }
 
 static inline void ex_observe(uint64_t x)
@@ -103,13 +153,42 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 	__attribute__((format(printf, 4, 5)));
 void ex_verdict(const struct ref_verdict *v);
 
+/* Functions of the seam that are no op of the table by themselves: ids after those of the ops. */
+#define EX_APIS(X)                   \
+	X(modify_prot_start_ptes)    \
+	X(modify_prot_commit_ptes)   \
+	X(test_and_clear_young_ptes) \
+	X(clear_flush_young_ptes)    \
+	X(tlb_flush)                 \
+	X(flush_tlb_mm)              \
+	X(arch_tlbbatch_flush)       \
+	X(arch_flush_tlb_batched_pending)
+enum ex_api {
+	API_FIRST = OP_NKINDS - 1,
+#define X(name) API_##name,
+	EX_APIS(X)
+#undef X
+	API_END
+};
+enum { /* so that the specification's list names either */
+#define X(name) OP_##name = API_##name,
+	EX_APIS(X)
+#undef X
+};
+const char *seam_name(unsigned id); /* of an op or a seam function */
+
 /* --- seam.c: the checked seam */
 struct ref_obs seam_obs(uint64_t val);
-void seam_lock(void);
-void seam_unlock(void);
+/* The lock of the table of `page` in the present space. */
+void seam_lock(unsigned page);
+void seam_unlock(unsigned page);
+void seam_mmap_lock(bool shared);
+void seam_mmap_unlock(bool shared);
 void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr);
 uint64_t seam_ptep_get(unsigned page);
 void seam_flush(unsigned page, unsigned nr, bool tables);
+void seam_flush_mm(void);
+void seam_tlb_flush(const struct pt_gather *g);
 int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add);
 /* Ends an op: what it returned is judged, then its blocks are audited. */
 void seam_done(struct ref_op *op);
@@ -119,14 +198,27 @@ void seam_audit(const struct ref_op *op);
 /* An access by `agent`, judged; returns the fault. */
 enum hw_fault seam_access(struct hw_access *a, unsigned page);
 
-/* --- run.c: ops. Returns whether the op took effect; -1: the implementation lacks it. */
+/* --- run.c: ops, and callers/ */
+unsigned page_of_rec(const struct rec *r);
+/* The op of a record with the lock held; the entries have a table. False: no lock is held. */
+bool prepare(struct ref_op *op, const struct rec *r, ref_clip clip, struct rec *eff);
+void write_back(struct rec *eff, const struct rec *r, unsigned page, unsigned nr);
+bool table_for(unsigned page); /* its table, made if need be; under the lock */
+/* Ops. Returns whether the op took effect; -1: the implementation lacks it. */
 typedef int (*run_fn)(const struct rec *r, struct rec *eff);
 extern const run_fn run_fns[OP_NKINDS];
 void run_event(const struct rec *r, struct rec *eff);
 
-/* --- exec.c for run.c */
-void task_wait(void); /* lets the lock's owner go on, then returns */
+/* --- exec.c for run.c and callers/ */
+void task_wait(unsigned lock, bool shared); /* lets its owner go on, then returns */
+void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);
+bool exec_holds_lock(unsigned task); /* of a table */
+/* A new address space with tables above level 3 but none there. */
+void exec_space_create(struct space *sp);
+/* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). */
+void exec_space_retire(struct space *sp);
+void exec_cpu_switch(unsigned cpu, int space);
 
 /* --- replay.c */
 void replay_op(const struct rec *r);

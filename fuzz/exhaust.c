@@ -54,7 +54,7 @@ struct known {
 };
 
 /* One header's states, in order of records. */
-struct space {
+struct search {
 	const struct exh_variant *v;
 	bool covered; /* another space judges its programs without accesses */
 	struct node *node;
@@ -77,7 +77,7 @@ static struct {
 	const struct exh_opts *o;
 	struct exh_result *r;
 	struct exh_alphabet a;
-	struct space space[MAX_SPACES];
+	struct search space[MAX_SPACES];
 	unsigned nspace;
 	struct known *known;
 	uint64_t nknown, cap;
@@ -129,8 +129,8 @@ static void at_end(void)
 		S.hash = exh_state_hash();
 	S.present = 0;
 	for (unsigned p = 0; p < S.o->pages; p++)
-		for (unsigned i = 0; ex.mm.page[p].gen == ex.mm.gen && i < ex.mm.page[p].n; i++)
-			S.present |= (uint32_t)(ex.mm.ring[p][i].val.kind == REF_PRESENT) << p;
+		for (unsigned i = 0; ex.sp->mm.page[p].gen == ex.sp->mm.gen && i < ex.sp->mm.page[p].n; i++)
+			S.present |= (uint32_t)(ex.sp->mm.ring[p][i].val.kind == REF_PRESENT) << p;
 	for (unsigned i = 0; S.legal && i < S.a.nop; i++)
 		S.legal[i] = S.parked || exh_legal(&S.a.op[i].r);
 }
@@ -141,7 +141,7 @@ static int page_of(const void *p)
 	const uint64_t *e = p;
 
 	for (unsigned t = 0; t < 2; t++) {
-		const uint64_t *lo = ex.leaf[t] ? ex.leaf[t] + (t ? 0 : n - half) : NULL;
+		const uint64_t *lo = ex.sp->leaf[t] ? ex.sp->leaf[t] + (t ? 0 : n - half) : NULL;
 
 		if (lo && e >= lo && e < lo + half)
 			return (int)((unsigned)(e - lo) + t * half);
@@ -270,7 +270,7 @@ static void grow_known(void)
 	free(old);
 }
 
-static struct node *new_node(struct space *s)
+static struct node *new_node(struct search *s)
 {
 	if (s->n == s->cap) {
 		const uint32_t cap = s->cap ? 2 * s->cap : 1024;
@@ -287,7 +287,7 @@ static struct node *new_node(struct space *s)
 }
 
 /* Is there a way to this state with no more ops and no more events? Otherwise this one is remembered. */
-static bool is_known(struct space *s, const struct node *n)
+static bool is_known(struct search *s, const struct node *n)
 {
 	const uint64_t key = (S.hash ^ (uint64_t)(s - S.space + 1) * 0x9e3779b97f4a7c15ull) | 1;
 	struct known *k;
@@ -330,7 +330,7 @@ static void write_op(struct prog *p, const struct node *n)
 		write_event(&p->r[p->n++], &n->ev[i]);
 }
 
-static void write_program(const struct space *s, uint32_t i, struct prog *p)
+static void write_program(const struct search *s, uint32_t i, struct prog *p)
 {
 	uint32_t chain[EXH_MAX_OPS];
 	unsigned n = 0;
@@ -349,7 +349,7 @@ static bool is_last(const struct node *n)
 }
 
 /* A program within the bounds that has been run without a finding: may it go on? */
-static void keep(struct space *s, const struct node *n)
+static void keep(struct search *s, const struct node *n)
 {
 	struct node *to;
 
@@ -366,7 +366,7 @@ static void keep(struct space *s, const struct node *n)
 	S.r->states++;
 }
 
-static void try_program(struct space *s, struct prog *p, const struct node *n)
+static void try_program(struct search *s, struct prog *p, const struct node *n)
 {
 	struct outcome out;
 
@@ -384,7 +384,7 @@ static void try_program(struct space *s, struct prog *p, const struct node *n)
 
 /* --- events */
 
-static bool fits_variant(const struct space *s, const struct exh_letter *l)
+static bool fits_variant(const struct search *s, const struct exh_letter *l)
 {
 	return !l->smmu || s->v->h.smmu;
 }
@@ -395,7 +395,7 @@ static bool is_access(unsigned kind)
 }
 
 /* Can the event make a difference in this op at all? */
-static bool event_matters(const struct space *s, const struct node *n, const struct exh_letter *l)
+static bool event_matters(const struct search *s, const struct node *n, const struct exh_letter *l)
 {
 	const struct prog_hdr *h = &s->v->h;
 	const unsigned page = l->r.block * ex.cont + l->r.off;
@@ -453,9 +453,9 @@ static bool event_at_end(const struct exh_letter *l)
 	return all || !S.nsteps || pages >> l->r.block * ex.cont & ((1u << ex.cont) - 1);
 }
 
-static void with_events(struct space *s, struct prog *p, struct node *n, unsigned more);
+static void with_events(struct search *s, struct prog *p, struct node *n, unsigned more);
 
-static void add_event(struct space *s, struct prog *p, struct node *n, unsigned more, struct event e)
+static void add_event(struct search *s, struct prog *p, struct node *n, unsigned more, struct event e)
 {
 	struct prog *q = p;
 	const unsigned was = p->n;
@@ -477,7 +477,7 @@ static void add_event(struct space *s, struct prog *p, struct node *n, unsigned 
 }
 
 /* All ways to add `more` events to the op at the end of p, none before the ones it has. */
-static void with_events(struct space *s, struct prog *p, struct node *n, unsigned more)
+static void with_events(struct search *s, struct prog *p, struct node *n, unsigned more)
 {
 	const unsigned from = n->nev ? n->ev[n->nev - 1].at : 1;
 	struct {
@@ -510,7 +510,7 @@ static void with_events(struct space *s, struct prog *p, struct node *n, unsigne
 /* --- ops */
 
 /* CPUs that the op must be tried on: a second one where stores may be pending or a task is inside an op. */
-static unsigned cpus_for(const struct space *s, const struct node *from, const struct rec *op)
+static unsigned cpus_for(const struct search *s, const struct node *from, const struct rec *op)
 {
 	if (from->flags & N_PARKED_READER)
 		return 3;
@@ -521,14 +521,14 @@ static unsigned cpus_for(const struct space *s, const struct node *from, const s
 	return s->v->h.drain == HW_DRAIN_EAGER ? 1 : 3;
 }
 
-static bool letter_matters(const struct space *s, const struct node *from, const struct exh_letter *l)
+static bool letter_matters(const struct search *s, const struct node *from, const struct exh_letter *l)
 {
 	if (!fits_variant(s, l))
 		return false;
 	return l->r.kind != OP_set_ptes || (l->r.a & 15) != 1 || from->flags & N_FOLIO0;
 }
 
-static void extend(struct space *s, uint32_t i, struct prog *p, unsigned letter, unsigned cpu, unsigned with)
+static void extend(struct search *s, uint32_t i, struct prog *p, unsigned letter, unsigned cpu, unsigned with)
 {
 	const struct node from = s->node[i];
 	const struct rec *op = &S.a.op[letter].r;
@@ -556,7 +556,7 @@ static void extend(struct space *s, uint32_t i, struct prog *p, unsigned letter,
 	p->n = was;
 }
 
-static void expand(struct space *s, uint32_t i, unsigned with)
+static void expand(struct search *s, uint32_t i, unsigned with)
 {
 	static uint8_t legal[EXH_LETTERS];
 	static struct prog p;
@@ -590,7 +590,7 @@ static void expand(struct space *s, uint32_t i, unsigned with)
 
 /* --- levels */
 
-static uint64_t nodes_at(const struct space *s, unsigned records, unsigned with)
+static uint64_t nodes_at(const struct search *s, unsigned records, unsigned with)
 {
 	return records > with ? s->level[records - with] - s->level[records - with - 1] : 0;
 }
@@ -633,7 +633,7 @@ static void progress(double now)
 		(double)r->states / 1e3, (double)r->equivalent / 1e6, estimate());
 }
 
-static bool expand_range(struct space *s, unsigned with)
+static bool expand_range(struct search *s, unsigned with)
 {
 	const unsigned base = S.at.records - with - 1;
 	double last = seconds();
@@ -666,7 +666,7 @@ static void search(void)
 {
 	for (; S.at.records <= S.last; S.at.records++, S.at.space = 0) {
 		for (; S.at.space < S.nspace; S.at.space++, S.at.with = 0) {
-			struct space *s = &S.space[S.at.space];
+			struct search *s = &S.space[S.at.space];
 
 			if (!S.at.with && !S.at.node)
 				s->level[S.at.records] = s->n;
@@ -731,7 +731,7 @@ static bool write_all(FILE *f)
 	if (fwrite(&h, sizeof(h), 1, f) != 1 || fwrite(S.known, sizeof(*S.known), S.cap, f) != S.cap)
 		return false;
 	for (unsigned i = 0; i < S.nspace; i++) {
-		const struct space *s = &S.space[i];
+		const struct search *s = &S.space[i];
 
 		if (fwrite(&s->n, sizeof(s->n), 1, f) != 1 || fwrite(s->level, sizeof(s->level), 1, f) != 1 ||
 		    fwrite(s->node, sizeof(*s->node), s->n, f) != s->n)
@@ -754,7 +754,7 @@ static void save(void)
 static bool read_spaces(FILE *f)
 {
 	for (unsigned i = 0; i < S.nspace; i++) {
-		struct space *s = &S.space[i];
+		struct search *s = &S.space[i];
 
 		if (fread(&s->n, sizeof(s->n), 1, f) != 1 || fread(s->level, sizeof(s->level), 1, f) != 1)
 			return false;
@@ -819,7 +819,7 @@ static void set_up(const struct exh_opts *o, struct exh_result *r)
 	S.known = calloc(S.cap, sizeof(*S.known));
 	exh_spell(o, &S.a);
 	for (unsigned i = 0; i < exh_nvariants; i++) {
-		struct space *s = &S.space[S.nspace];
+		struct search *s = &S.space[S.nspace];
 
 		if (!(o->variants >> i & 1))
 			continue;

@@ -246,7 +246,7 @@ void exh_spell(const struct exh_opts *o, struct exh_alphabet *a)
 
 /* --- legality */
 
-static const ref_clip clips[OP_NKINDS] = {
+static const ref_clip clips[API_END] = {
 #define X(name) [OP_##name] = ref_clip_##name,
 	REF_OPS(X)
 #undef X
@@ -268,9 +268,9 @@ bool exh_legal(const struct rec *r)
 	struct ref_op op = {.page = page, .nr = r->nr, .max_nr = r->nr};
 
 	if (r->kind == OP_free_table)
-		return ex.leaf[r->block / 2] != NULL;
+		return ex.sp->leaf[r->block / 2] != NULL;
 	op.full = r->kind == OP_ptep_get_and_clear_full && r->b & 2;
-	if (op.full != true && r->kind == OP_ptep_get_and_clear_full && ref_in_teardown(&ex.mm, page))
+	if (op.full != true && r->kind == OP_ptep_get_and_clear_full && ref_in_teardown(&ex.sp->mm, page))
 		return false; /* would be full */
 	if (r->kind == OP_set_ptes && r->nr > room_in_folio(r, page))
 		return false;
@@ -278,5 +278,5 @@ bool exh_legal(const struct rec *r)
 		op.young = r->b & 1;
 		op.dirty = r->b >> 1 & 1;
 	}
-	return clips[r->kind](&ex.mm, &op) && op.page == page && op.nr == r->nr;
+	return clips[r->kind](&ex.sp->mm, &op) && op.page == page && op.nr == r->nr;
 }

@@ -33,14 +33,16 @@ static uint64_t hash_val(uint64_t h, const struct ref_val *v)
 {
 	if (v->kind == REF_NONE)
 		return mix(h, 1);
-	h = mix(h, v->pfn << 8 | v->kind << 4 | v->write << 2 | v->exec << 1 | v->special);
+	h = mix(h, v->pfn << 8 | v->kind << 4 | v->write << 2 | v->exec << 1 | v->special | (uint64_t)v->protnone << 3);
 	return v->kind == REF_PRESENT ? mix(h, v->folio) : h;
 }
 
-static uint64_t ad_bits(const struct ref_mm *mm, const struct ref_ad *ad)
+static uint64_t ad_bits(const struct ref_mm *mm, unsigned page, const struct ref_ad *ad)
 {
+	const uint32_t section = mm->section[ref_table_of(mm, page)];
+
 	return ad->must | ad->may << 1 | ad->ev << 2 | ad->ev_must << 3 |
-	       (uint64_t)(ad->loose && ad->loose == mm->section) << 4;
+	       (uint64_t)(ad->loose && ad->loose == section) << 4;
 }
 
 static uint64_t hash_page(const struct ref_mm *mm, unsigned page)
@@ -55,7 +57,7 @@ static uint64_t hash_page(const struct ref_mm *mm, unsigned page)
 	if (pg->n == 1 && v->val.kind == REF_NONE)
 		return 0;
 	h = hash_val(pg->n << 1 | pg->lost, &v->val);
-	h = mix(h, (uint64_t)v->by << 16 | ad_bits(mm, &v->young) << 8 | ad_bits(mm, &v->dirty));
+	h = mix(h, (uint64_t)v->by << 16 | ad_bits(mm, page, &v->young) << 8 | ad_bits(mm, page, &v->dirty));
 	for (unsigned i = 1; i < pg->n; i++) {
 		v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
 		h = mix(h, v->val.kind);
@@ -70,7 +72,7 @@ static uint64_t hash_page(const struct ref_mm *mm, unsigned page)
 
 uint64_t exh_state_hash(void)
 {
-	const struct ref_mm *mm = &ex.mm;
+	const struct ref_mm *mm = &ex.sp->mm;
 	uint64_t h = hw_future_hash();
 
 	for (unsigned p = 0; p < mm->npages; p++) {
@@ -81,6 +83,6 @@ uint64_t exh_state_hash(void)
 	}
 	for (unsigned b = 0; b < REF_BLOCKS; b++)
 		h = mix(h, mm->block[b].any_ad | mm->block[b].teardown << 1);
-	h = mix(h, mm->events);
-	return mix(h, (ex.leaf[0] != NULL) | (ex.leaf[1] != NULL) << 1);
+	
+	return mix(h, (ex.sp->leaf[0] != NULL) | (ex.sp->leaf[1] != NULL) << 1);
 }

@@ -37,5 +37,5 @@ const unsigned nlegals = REF_NLEGAL;
 void legal_update(void)
 {
 	for (unsigned i = 0; i < REF_NLEGAL; i++)
-		legals[i].hits = ex.mm.legal[i];
+		legals[i].hits = ex.sp->mm.legal[i];
 }

@@ -73,10 +73,10 @@ static unsigned geometric(struct mut *m, unsigned max)
 
 static void read_masks(struct mut *m)
 {
-	m->ops_allowed = ~m->p.h.ops_off & ((1u << OP_NKINDS) - 1);
+	m->ops_allowed = ~m->p.h.ops_off & ((1ull << OP_NKINDS) - 1);
 	m->evs_allowed = ~m->p.h.evs_off & ((1u << EV_NKINDS) - 1);
 	if (!m->ops_allowed)
-		m->ops_allowed = (1u << OP_NKINDS) - 1;
+		m->ops_allowed = (1ull << OP_NKINDS) - 1;
 }
 
 static unsigned pick_kind(struct mut *m, const struct op_desc *d, unsigned n, uint64_t allowed)
@@ -727,7 +727,7 @@ static void draw_swarm(struct mut *m)
 		return;
 	for (unsigned i = 0; i < OP_NKINDS; i++)
 		if (percent(m, 40) && i != OP_set_ptes) /* nothing happens on an empty table */
-			h->ops_off |= 1u << i;
+			h->ops_off |= 1ull << i;
 	for (unsigned i = 0; i < EV_NKINDS; i++)
 		if (percent(m, 25))
 			h->evs_off |= (uint8_t)(1u << i);

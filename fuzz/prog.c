@@ -5,8 +5,8 @@
  * Property: every byte string decodes to a program that is in range for its geometry; on such programs encode
  * and decode are inverse; normalization is idempotent; no encoded program is mistaken for text.
  *
- * Header bytes: 0-2 the small settings, bit by bit as in hdr_keys; 3-5 ops_off, 6 evs_off (little endian masks);
- * 7 zero; 8-11 salt (little endian); 12-15 zero.
+ * Header bytes: 0-2 the small settings, bit by bit as in hdr_keys; 3-5 and 12-15 ops_off, 6 evs_off (little endian
+ * masks); 7 zero; 8-11 salt (little endian).
  * Record bytes: 0 kind, bit 7 set for an event; 1 cpu or agent (bits 0-2), anchor (3-5), block (6-7);
  * 2 off; 3 nr - 1 (event: ordinal - 1); 4 a; 5 b; 6 salt; 7 zero.
  *
@@ -46,7 +46,7 @@ static const uint16_t ev_masks[EV_NKINDS] = {
 #undef F
 #undef B
 
-_Static_assert(OP_NKINDS <= 24, "ops_off has 24 bits");
+_Static_assert(OP_NKINDS <= 56, "ops_off has 56 bits");
 _Static_assert(EV_NKINDS <= 8, "evs_off has 8 bits");
 _Static_assert(HW_NCLASS <= 8, "an anchor has 3 bits");
 _Static_assert(HW_NGEO == 4 && HW_MAX_CPU == 4, "two header bits each");
@@ -118,7 +118,7 @@ static void normalize_hdr(struct prog_hdr *h)
 		h->smmu_btm = 0;
 	if (h->ets2)
 		h->early = 0;
-	h->ops_off &= (1u << OP_NKINDS) - 1;
+	h->ops_off &= (1ull << OP_NKINDS) - 1;
 	h->evs_off &= (1u << EV_NKINDS) - 1;
 }
 
@@ -196,7 +196,7 @@ void prog_decode(struct prog *p, const uint8_t *data, size_t size)
 
 		hdr_set(&p->h, k, (hdr[k->byte] >> k->shift) & ((1u << k->bits) - 1));
 	}
-	p->h.ops_off = get_le(hdr + 3, 3);
+	p->h.ops_off = get_le(hdr + 3, 3) | (uint64_t)get_le(hdr + 12, 4) << 24;
 	p->h.evs_off = hdr[6];
 	p->h.salt = get_le(hdr + 8, 4);
 	/* The cut at PROG_MAX_RECS comes first: records behind it never reach back over dropped orphans. */
@@ -228,7 +228,8 @@ size_t prog_encode(const struct prog *p, uint8_t *out)
 
 		out[k->byte] |= (uint8_t)(hdr_get(&p->h, k) << k->shift);
 	}
-	put_le(out + 3, 3, p->h.ops_off);
+	put_le(out + 3, 3, (uint32_t)p->h.ops_off);
+	put_le(out + 12, 4, (uint32_t)(p->h.ops_off >> 24));
 	out[6] = p->h.evs_off;
 	put_le(out + 8, 4, p->h.salt);
 	for (unsigned i = 0; i < p->n; i++, b += PROG_REC_BYTES) {

@@ -74,7 +74,7 @@ struct prog_hdr {
 	uint8_t bbml;		    /* 0..3 */
 	uint8_t drain, xlate, pick; /* personalities */
 	uint8_t alloc_fails;
-	uint32_t ops_off; /* swarm: ops the mutator does not add (bit = op_kind), 24 bits */
+	uint64_t ops_off; /* swarm: ops the mutator does not add (bit = op_kind), 56 bits */
 	uint8_t evs_off;
 	uint32_t salt;
 };

@@ -20,7 +20,7 @@ static void place(char *buf, size_t cap, const void *ptr)
 	uint64_t pa;
 
 	for (unsigned t = 0; t < 2; t++) {
-		const uint64_t *p = ptr, *lo = ex.leaf[t] ? ex.leaf[t] + (t ? 0 : n - half) : NULL;
+		const uint64_t *p = ptr, *lo = ex.sp->leaf[t] ? ex.sp->leaf[t] + (t ? 0 : n - half) : NULL;
 
 		if (lo && p >= lo && p < lo + half) {
 			unsigned page = (unsigned)(p - lo) + t * half;
@@ -188,7 +188,7 @@ static void draw_block(unsigned b)
 		uint64_t raw = p ? hw_peek(p) : 0;
 
 		table[i] = entry_char(raw);
-		spec[i] = spec_char(ref_now(&ex.mm, b * ex.cont + i));
+		spec[i] = spec_char(ref_now(&ex.sp->mm, b * ex.cont + i));
 		cont |= (raw & HW_D_VALID) && (raw & HW_D_CONT);
 		used |= table[i] != '.' || spec[i] != '.';
 	}

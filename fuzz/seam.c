@@ -27,32 +27,75 @@ struct ref_obs seam_obs(uint64_t val)
 	o.val.write = val & PT_WRITE;
 	o.val.exec = val & PT_EXEC;
 	o.val.special = val & PT_SPECIAL;
+	o.val.protnone = val & PT_PROTNONE;
 	o.young = val & PT_YOUNG;
 	o.dirty = val & PT_DIRTY;
 	return o;
 }
 
-void seam_lock(void)
+void seam_lock(unsigned page)
 {
-	while (ex.lock_owner >= 0 && !ex.stop)
-		task_wait();
-	ex.lock_owner = (int)(ex.cur - ex.task);
-	hw_lock(EX_LOCK_PT, "spin_lock", 0);
-	ref_lock(&ex.mm);
+	const unsigned table = ex_table(page), id = EX_LOCK_PT + REF_TABLES * ex_space_id(ex.sp) + table;
+
+	while (ex.lock[id].owner >= 0 && !ex.stop)
+		task_wait(id, false);
+	ex.lock[id].owner = (int8_t)(ex.cur - ex.task);
+	hw_lock(id, "spin_lock", 0);
+	ref_lock(&ex.sp->mm, table);
 }
 
-void seam_unlock(void)
+void seam_unlock(unsigned page)
 {
-	hw_unlock(EX_LOCK_PT, "spin_unlock", 0);
-	ref_unlock(&ex.mm);
-	ex.lock_owner = -1;
+	const unsigned table = ex_table(page), id = EX_LOCK_PT + REF_TABLES * ex_space_id(ex.sp) + table;
+
+	hw_unlock(id, "spin_unlock", 0);
+	ref_unlock(&ex.sp->mm, table);
+	ex.lock[id].owner = EX_NOBODY;
 }
 
-static const ref_contract contracts[OP_NKINDS] = {
+void seam_mmap_lock(bool shared)
+{
+	const unsigned id = EX_LOCK_MM + ex_space_id(ex.sp), me = (unsigned)(ex.cur - ex.task);
+	struct ex_lock *l = &ex.lock[id];
+
+	while ((l->owner >= 0 || (l->readers && !shared)) && !ex.stop)
+		task_wait(id, shared);
+	if (shared)
+		l->readers |= (uint8_t)(1u << me);
+	else
+		l->owner = (int8_t)me;
+}
+
+void seam_mmap_unlock(bool shared)
+{
+	struct ex_lock *l = &ex.lock[EX_LOCK_MM + ex_space_id(ex.sp)];
+
+	if (shared)
+		l->readers &= (uint8_t)~(1u << (ex.cur - ex.task));
+	else
+		l->owner = EX_NOBODY;
+}
+
+static const ref_contract contracts[API_END] = {
 #define X(name) [OP_##name] = ref_##name,
 	REF_OPS(X)
 #undef X
+		[API_tlb_flush] = ref_flush_tlb_range,
+	[API_flush_tlb_mm] = ref_flush_tlb_range,
+	[API_arch_tlbbatch_flush] = ref_flush_tlb_range,
+	[API_arch_flush_tlb_batched_pending] = ref_flush_tlb_range,
 };
+
+const char *seam_name(unsigned id)
+{
+	static const char *const api[] = {
+#define X(name) #name,
+		EX_APIS(X)
+#undef X
+	};
+
+	return id < OP_NKINDS ? op_descs[id].name : api[id - OP_NKINDS];
+}
 
 /* What an op meets decides which path it takes: for coverage. */
 static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
@@ -75,12 +118,12 @@ static void view_block(unsigned block, const uint64_t *p)
 		hw_peek_run(p, ex.cont, raw);
 	else
 		memset(raw, 0, ex.cont * sizeof(raw[0]));
-	if (!memcmp(raw, ex.seen + first, ex.cont * sizeof(raw[0])))
+	if (!memcmp(raw, ex.sp->seen + first, ex.cont * sizeof(raw[0])))
 		return; /* a store that was pending has drained */
 	for (unsigned i = 0; i < ex.cont; i++) {
-		if (raw[i] != ex.seen[first + i]) {
-			ex.seen[first + i] = raw[i];
-			ref_recheck(&ex.mm, first + i);
+		if (raw[i] != ex.sp->seen[first + i]) {
+			ex.sp->seen[first + i] = raw[i];
+			ref_recheck(&ex.sp->mm, first + i);
 		}
 		if (!(raw[i] & HW_D_VALID)) {
 			payload += raw[i] != 0;
@@ -95,30 +138,32 @@ static void view_block(unsigned block, const uint64_t *p)
 			like = raw[i];
 		}
 	}
-	for (unsigned i = 0; gather != ex.gather[block] && i < ex.cont; i++)
+	for (unsigned i = 0; gather != ex.sp->gather[block] && i < ex.cont; i++)
 		if (raw[i] & HW_D_CONT)
-			ref_recheck(&ex.mm, first + i);
-	ex.gather[block] = gather;
-	ex.block_state[block] = coarse_state(present, cont, payload);
+			ref_recheck(&ex.sp->mm, first + i);
+	ex.sp->gather[block] = gather;
+	ex.sp->block_state[block] = coarse_state(present, cont, payload);
 }
 
 void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 {
 	unsigned b = page >> ex.cont_bits, off = page & (ex.cont - 1), shape;
+	struct opctx *c = &ex.cur->op;
 
 	op->id = id;
 	op->page = page;
 	op->nr = nr;
 	shape = off ? 1u : nr & (ex.cont - 1) ? 2u : 0u;
-	ex_feature((id * 8u + ex.block_state[b]) * 4 + shape);
-	ex_feature(1024 + (id * 32u + ex.block_prev[b]) % 1024);
-	ex.block_prev[b] = id;
-	ex.outside_n = 0;
-	ref_begin(&ex.mm, op, contracts[id]);
+	ex_feature((id * 8u + ex.sp->block_state[b]) * 4 + shape);
+	ex_feature(1024 + (id * 32u + ex.sp->block_prev[b]) % 1024);
+	ex.sp->block_prev[b] = id;
+	c->outside_n = 0;
+	ref_begin(&ex.sp->mm, op, contracts[id]);
 	if (op->ret != REF_RET_LOCKLESS) {
-		ex.own = (uintptr_t)ex_ptep(op->lo);
-		ex.own_bytes = ex.own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
+		c->own = (uintptr_t)ex_ptep(op->lo);
+		c->own_bytes = c->own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
 	}
+	memcpy(c->cost, c->ord, sizeof(c->cost));
 }
 
 /* A/D of a folded block live in any of its entries. */
@@ -140,14 +185,14 @@ static void audit_block(unsigned block, uint8_t id)
 
 	if (!p || hw_touched(p))
 		view_block(block, p);
-	for (; (page = ref_next(ex.mm.changed, page, end)) < end && !ex.stop; page++) {
-		struct ref_obs o = observe_with(ex.seen[page], ex.gather[block]);
+	for (; (page = ref_next(ex.sp->mm.changed, page, end)) < end && !ex.stop; page++) {
+		struct ref_obs o = observe_with(ex.sp->seen[page], ex.sp->gather[block]);
 		struct ref_verdict bad;
 
 		sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
-		if (ref_entry_explained(&ex.mm, page, &o))
+		if (ref_entry_explained(&ex.sp->mm, page, &o))
 			continue;
-		bad = ref_check_entry(&ex.mm, page, &o, id);
+		bad = ref_check_entry(&ex.sp->mm, page, &o, id);
 		ex_verdict(&bad);
 	}
 	ex_observe(sum);
@@ -156,38 +201,50 @@ static void audit_block(unsigned block, uint8_t id)
 /* Entries the op stored to outside its blocks: the frame rule says nothing there changed but A/D. */
 static void audit_outside(uint8_t id)
 {
-	unsigned half = 2 * ex.cont, n = 1u << ex.geo->table_bits;
+	const unsigned half = 2 * ex.cont, n = 1u << ex.geo->table_bits;
+	const struct opctx *c = &ex.cur->op;
+	struct space *self = ex.sp;
 
-	for (unsigned i = 0; i < ex.outside_n && !ex.stop; i++) {
-		unsigned t = ex.leaf[1] && ex.outside[i] >= ex.leaf[1] && ex.outside[i] < ex.leaf[1] + n;
-		size_t idx = (size_t)(ex.outside[i] - ex.leaf[t]);
+	for (unsigned i = 0; i < c->outside_n && !ex.stop; i++) {
+		for (unsigned k = 0; k < EX_SPACES * REF_TABLES; k++) {
+			const uint64_t *leaf = ex.space[k / REF_TABLES].leaf[k % REF_TABLES];
+			const unsigned t = k % REF_TABLES;
+			size_t idx;
 
-		if (t ? idx < half : idx >= n - half)
-			audit_block((unsigned)(t ? half + idx : idx - (n - half)) / ex.cont, id);
-		else if (hw_peek(ex.outside[i]))
-			ex_finding("state", op_descs[id].name, "entry-outside",
-				   "entry %zu of table %u is not of the window", idx, t);
+			if (!leaf || c->outside[i] < leaf || c->outside[i] >= leaf + n)
+				continue;
+			idx = (size_t)(c->outside[i] - leaf);
+			ex.sp = &ex.space[k / REF_TABLES];
+			if (t ? idx < half : idx >= n - half)
+				audit_block((unsigned)(t ? half + idx : idx - (n - half)) / ex.cont, id);
+			else if (hw_peek(c->outside[i]))
+				ex_finding("state", seam_name(id), "entry-outside",
+					   "entry %zu of table %u is not of the window", idx, t);
+			break;
+		}
 	}
+	if (!ex.stop)
+		ex.sp = self;
 }
 
 void seam_audit(const struct ref_op *op)
 {
 	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
 		audit_block(b, op->id);
-	if (ex.outside_n)
+	if (ex.cur && ex.cur->op.outside_n)
 		audit_outside(op->id);
 }
 
 static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 {
-	struct ref_verdict v = ref_end(&ex.mm, op, ret);
+	struct ref_verdict v = ref_end(&ex.sp->mm, op, ret);
 
 	if (ret)
 		ex_observe(ret->val.pfn << 3 | ret->dirty << 2 | ret->young << 1 | ret->val.write);
 	if (v.cls)
 		ex_verdict(&v);
 	if (op->ret != REF_RET_LOCKLESS) {
-		ex.own_bytes = 0;
+		ex.cur->op.own_bytes = 0;
 		if (!ex.stop)
 			seam_audit(op);
 	}
@@ -230,7 +287,37 @@ void seam_flush(unsigned page, unsigned nr, bool tables)
 	struct ref_op op = {.id = 0};
 
 	seam_begin(&op, OP_flush_tlb_range, page, nr);
-	ex.impl->flush_tlb_range(ex_addr(page), ex_addr(page + nr), !tables);
+	ex.impl->flush_tlb_range(&ex.sp->pt, ex_addr(page), ex_addr(page + nr), !tables);
+	seam_done(&op);
+}
+
+void seam_flush_mm(void)
+{
+	struct ref_op op = {.id = 0};
+
+	seam_begin(&op, API_flush_tlb_mm, 0, ex.sp->mm.npages);
+	ex.impl->flush_tlb_mm(&ex.sp->pt);
+	seam_done(&op);
+}
+
+/*
+ * What is promised of pages: with fullmm alone nothing (there is no user left), and with freed tables as well
+ * everything; otherwise the range, if entries were cleared there [asm/tlb.h].
+ */
+void seam_tlb_flush(const struct pt_gather *g)
+{
+	const unsigned shift = ex.geo->page_shift;
+	struct ref_op op = {.id = 0};
+	unsigned lo = 0, hi = ex.sp->mm.npages;
+
+	if (!g->fullmm && g->start > ex.va)
+		lo = (unsigned)((g->start - ex.va) >> shift);
+	if (!g->fullmm && g->end - ex.va < (uint64_t)hi << shift)
+		hi = (unsigned)((g->end - ex.va) >> shift);
+	if (g->fullmm ? !g->freed_tables : !g->cleared_ptes)
+		hi = lo;
+	seam_begin(&op, API_tlb_flush, lo, hi - lo);
+	ex.impl->tlb_flush(&ex.sp->pt, g);
 	seam_done(&op);
 }
 
@@ -243,7 +330,7 @@ int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add)
 	op.young = (entry | add) & PT_YOUNG;
 	op.dirty = (entry | add) & PT_DIRTY;
 	seam_begin(&op, OP_ptep_set_access_flags, page, 1);
-	changed = ex.impl->ptep_set_access_flags(ex_addr(page), ex_ptep(page), entry | add,
+	changed = ex.impl->ptep_set_access_flags(&ex.sp->pt, ex_addr(page), ex_ptep(page), entry | add,
 						 (add & (PT_DIRTY | PT_WRITE)) != 0);
 	seam_done(&op);
 	return changed;
@@ -258,14 +345,14 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page)
 	hw_do_access(a);
 	ok = a->fault == HW_OK;
 	ex_observe((uint64_t)a->fault << 60 ^ (ok ? a->pa : 0) ^ a->recorded);
-	v = ref_access(&ex.mm, page, a->write, ok, a->pa >> ex.geo->page_shift, a->stale);
+	v = ref_access(&ex.sp->mm, page, a->write, ok, a->pa >> ex.geo->page_shift, a->stale);
 	if (v.cls)
 		ex_verdict(&v);
 	if (ok && !a->recorded && !a->recorded_dirty)
-		ref_note(&ex.mm, REF_L_UNRECORDED);
+		ref_note(&ex.sp->mm, REF_L_UNRECORDED);
 	if (ok)
-		ref_recorded(&ex.mm, page, a->recorded, a->recorded_dirty);
+		ref_recorded(&ex.sp->mm, page, a->recorded, a->recorded_dirty);
 	else if (a->set_af)
-		ref_speculated(&ex.mm, page);
+		ref_speculated(&ex.sp->mm, page);
 	return a->fault;
 }

@@ -43,7 +43,7 @@ static void print_hdr(const struct prog_hdr *h, FILE *f)
 		fprintf(f, "salt %u\n", h->salt);
 }
 
-static void print_mask(const char *key, uint32_t mask, const struct op_desc *d, unsigned n, FILE *f)
+static void print_mask(const char *key, uint64_t mask, const struct op_desc *d, unsigned n, FILE *f)
 {
 	if (!mask)
 		return;
@@ -237,14 +237,14 @@ static int parse_setting(struct parser *c, const struct hdr_key *k, struct word 
 }
 
 static int parse_mask(struct parser *c, const struct word *w, int n, const struct op_desc *d, unsigned nd,
-		      uint32_t *mask)
+		      uint64_t *mask)
 {
 	for (int i = 1; i < n; i++) {
 		const int k = find_desc(w[i], d, nd);
 
 		if (k < 0)
 			return fail(c, "unknown name '%.*s' in %.*s; 'ptdiff ops' lists them", W(w[i]), W(w[0]));
-		*mask |= 1u << k;
+		*mask |= 1ull << k;
 	}
 	return 0;
 }
@@ -262,7 +262,7 @@ static int find_key(struct word w)
 
 static int parse_hdr_line(struct parser *c, int key, const struct word *w, int n)
 {
-	uint32_t mask = 0;
+	uint64_t mask = 0;
 	int rc;
 
 	if (c->in_body)

@@ -280,9 +280,10 @@ static void mem_write3(struct hw_frame *f, uint32_t loc, uint64_t v, unsigned wr
 	if (other && (old & HW_D_VALID))
 		block_leave(loc, old);
 	if (frame_resolve(f)) {
-		hw_m.by = (struct hw_place){fn, line};
-		if ((old & HW_D_VALID) || hw.cfg.early)
+		if ((old & HW_D_VALID) || hw.cfg.early) {
+			hw_m.by = (struct hw_place){fn, line};
 			stale_replaced(loc, f, old, writer, hw_m.agents);
+		}
 		if (other && (v & HW_D_VALID) && !leaf_is_plain(loc, f, v))
 			bbm_check(loc, f, v, fn, line);
 	}
@@ -559,10 +560,15 @@ static bool page_in_pending(uint64_t pa)
 	return false;
 }
 
-void hw_page_free(uint64_t pa, const char *fn, int line)
+bool hw_page_reachable(uint64_t pa)
 {
 	pa &= ~((1ull << hw_m.page_shift) - 1);
-	if (stale_reaches_page(pa) || page_in_pending(pa))
+	return stale_reaches_page(pa) || page_in_pending(pa);
+}
+
+void hw_page_free(uint64_t pa, const char *fn, int line)
+{
+	if (hw_page_reachable(pa))
 		hw_find(HW_F_PAGE_REACHABLE, fn, line);
 }
 

@@ -28,6 +28,12 @@ static bool is_live(const struct ref_mm *mm, unsigned page)
 	return ref_present(mm, page) && !ref_in_teardown(mm, page);
 }
 
+/* And hardware translates with it. */
+static bool is_valid(const struct ref_mm *mm, unsigned page)
+{
+	return is_live(mm, page) && !ref_now(mm, page)->val.protnone;
+}
+
 static bool is_used(const struct ref_mm *mm, unsigned page)
 {
 	return ref_used(mm, page);
@@ -273,7 +279,7 @@ void ref_wrprotect_ptes(struct ref_mm *mm, struct ref_op *op)
  */
 bool ref_clip_ptep_set_access_flags(const struct ref_mm *mm, struct ref_op *op)
 {
-	return clip_one(mm, op, is_live);
+	return clip_one(mm, op, is_valid);
 }
 
 void ref_ptep_set_access_flags(struct ref_mm *mm, struct ref_op *op)
@@ -311,6 +317,27 @@ void ref_ptep_clear_flush_young(struct ref_mm *mm, struct ref_op *op)
 	ref_ptep_test_and_clear_young(mm, op);
 }
 
+/* test_and_clear_young_ptes, clear_flush_young_ptes: the same two for a batch; the answer is the OR over it. */
+bool ref_clip_test_and_clear_young_ptes(const struct ref_mm *mm, struct ref_op *op)
+{
+	return ref_clip_get_and_clear_full_ptes(mm, op);
+}
+
+void ref_test_and_clear_young_ptes(struct ref_mm *mm, struct ref_op *op)
+{
+	ref_ptep_test_and_clear_young(mm, op);
+}
+
+bool ref_clip_clear_flush_young_ptes(const struct ref_mm *mm, struct ref_op *op)
+{
+	return ref_clip_get_and_clear_full_ptes(mm, op);
+}
+
+void ref_clear_flush_young_ptes(struct ref_mm *mm, struct ref_op *op)
+{
+	ref_ptep_test_and_clear_young(mm, op);
+}
+
 /* clear_young_dirty_ptes: clears the named kinds for the batch, widenable to blocks at both ends; hardware
  * events of those kinds during the operation may vanish. */
 bool ref_clip_clear_young_dirty_ptes(const struct ref_mm *mm, struct ref_op *op)
@@ -327,6 +354,32 @@ void ref_clear_young_dirty_ptes(struct ref_mm *mm, struct ref_op *op)
 	op->collects_dirty = op->dirty;
 }
 
+/*
+ * Protection change. start: removes nr entries, returns the first with merged A/D. commit: installs them with the new
+ * permissions and at least that A/D; the lock is held from one to the other. The caller flushes.
+ */
+bool ref_clip_modify_prot_start_ptes(const struct ref_mm *mm, struct ref_op *op)
+{
+	return ref_clip_get_and_clear_full_ptes(mm, op);
+}
+
+void ref_modify_prot_start_ptes(struct ref_mm *mm, struct ref_op *op)
+{
+	ref_get_and_clear_full_ptes(mm, op);
+}
+
+bool ref_clip_modify_prot_commit_ptes(const struct ref_mm *mm, struct ref_op *op)
+{
+	(void)mm;
+	(void)op;
+	return true; /* where start was */
+}
+
+void ref_modify_prot_commit_ptes(struct ref_mm *mm, struct ref_op *op)
+{
+	ref_set_ptes(mm, op);
+}
+
 /* flush_tlb_range: on return nobody uses a translation of the range that is no longer in the table. */
 bool ref_clip_flush_tlb_range(const struct ref_mm *mm, struct ref_op *op)
 {
@@ -340,6 +393,7 @@ bool ref_clip_flush_tlb_range(const struct ref_mm *mm, struct ref_op *op)
 void ref_flush_tlb_range(struct ref_mm *mm, struct ref_op *op)
 {
 	(void)mm;
+	op->flushes = true;
 	op->flush_lo = op->page;
 	op->flush_hi = op->page + op->nr;
 }

@@ -30,10 +30,9 @@ void ref_reset(struct ref_mm *mm, unsigned cont)
 	mm->cont_bits = (unsigned)__builtin_ctz(cont);
 	mm->npages = REF_BLOCKS * cont;
 	mm->now = 0;
-	mm->section = 0;
-	mm->held_since = 0;
-	mm->events = false;
-	mm->open = NULL;
+	memset(mm->section, 0, sizeof(mm->section));
+	memset(mm->held_since, 0, sizeof(mm->held_since));
+	memset(mm->open, 0, sizeof(mm->open));
 	memset(mm->block, 0, sizeof(mm->block));
 	memset(mm->present, 0, sizeof(mm->present));
 	memset(mm->used, 0, sizeof(mm->used));
@@ -66,6 +65,12 @@ static struct ref_version *version_back(struct ref_mm *mm, unsigned page, unsign
 	return &mm->ring[page][(mm->page[page].head + REF_RING - i) % REF_RING];
 }
 
+/* Does hardware translate with it? */
+static bool is_mapped(const struct ref_val *v)
+{
+	return v->kind == REF_PRESENT && !v->protnone;
+}
+
 bool ref_lingers(const struct ref_mm *mm, unsigned page)
 {
 	const struct ref_page *pg = &mm->page[page];
@@ -75,7 +80,22 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page)
 	for (unsigned i = 1; i < pg->n; i++) {
 		const struct ref_version *v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
 
-		if (v->val.kind == REF_PRESENT && v->dead == REF_NEVER)
+		if (is_mapped(&v->val) && v->dead == REF_NEVER)
+			return true;
+	}
+	return pg->lost;
+}
+
+bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t after)
+{
+	const struct ref_page *pg = &mm->page[page];
+
+	if (pg->gen != mm->gen)
+		return false;
+	for (unsigned i = 1; i < pg->n; i++) {
+		const struct ref_version *v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
+
+		if (is_mapped(&v->val) && v->val.pfn == pfn && v->dead == REF_NEVER && v->born > after)
 			return true;
 	}
 	return pg->lost;
@@ -96,7 +116,8 @@ static bool same_val(const struct ref_val *a, const struct ref_val *b)
 		return true;
 	if (a->pfn != b->pfn)
 		return false;
-	return a->kind == REF_PAYLOAD || (a->write == b->write && a->exec == b->exec && a->special == b->special);
+	return a->kind == REF_PAYLOAD || (a->write == b->write && a->exec == b->exec && a->special == b->special &&
+					  a->protnone == b->protnone);
 }
 
 /* Makes room for a new version at the head. */
@@ -107,7 +128,7 @@ static struct ref_version *push_version(struct ref_mm *mm, unsigned page)
 	if (pg->n == REF_RING) {
 		const struct ref_version *oldest = version_back(mm, page, REF_RING - 1);
 
-		if (oldest->val.kind == REF_PRESENT && oldest->dead == REF_NEVER) {
+		if (is_mapped(&oldest->val) && oldest->dead == REF_NEVER) {
 			pg->lost = true;
 			ref_note(mm, REF_L_RING);
 		}
@@ -189,31 +210,32 @@ static void spread_block(struct ref_mm *mm, unsigned block)
 	}
 }
 
-void ref_lock(struct ref_mm *mm)
+void ref_lock(struct ref_mm *mm, unsigned table)
 {
-	mm->held_since = ++mm->now;
+	mm->held_since[table] = ++mm->now;
 }
 
-void ref_unlock(struct ref_mm *mm)
+void ref_unlock(struct ref_mm *mm, unsigned table)
 {
 	mm->now++;
-	mm->held_since = 0;
+	mm->held_since[table] = 0;
 }
 
 void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 {
 	const struct ref_version *v = ref_now(mm, op->page);
+	const unsigned table = ref_table_of(mm, op->page);
 
 	op->begin = ++mm->now;
 	op->lo = op->page & ~(mm->cont - 1);
 	op->hi = (op->page + op->nr + mm->cont - 1) & ~(mm->cont - 1);
-	op->horizon = mm->held_since ? mm->held_since : op->begin;
+	op->horizon = mm->held_since[table] ? mm->held_since[table] : op->begin;
 	op->must_young = v->young.must;
 	op->must_dirty = v->dirty.must;
 	contract(mm, op);
-	if (op->ret != REF_RET_LOCKLESS) {
-		mm->open = op;
-		mm->section++;
+	if (op->ret != REF_RET_LOCKLESS && !op->flushes) {
+		mm->open[table] = op;
+		mm->section[table]++;
 	}
 	if (op->changes && !op->removes)
 		for (unsigned b = ref_block_of(mm, op->lo); b < ref_block_of(mm, op->hi); b++)
@@ -309,15 +331,15 @@ static struct ref_verdict end_entry(struct ref_mm *mm, const struct ref_op *op, 
 	return check_ad(&b, ret, op->id, op->page);
 }
 
-/* Ageing may answer for the block's pages of the same folio; dirty is not its business. */
+/* Ageing may answer for the blocks' pages of the same folio; dirty is not its business. */
 static struct ref_verdict end_young(struct ref_mm *mm, const struct ref_op *op, const struct ref_obs *ret)
 {
-	const struct ref_version *v = ref_now(mm, op->page);
-	uint16_t folio = v->val.folio;
+	uint16_t folio = ref_now(mm, op->page)->val.folio;
 	bool may = false;
 
-	if (v->young.must && !ret->young)
-		return verdict("ad", "young-lost", op->id, op->page);
+	for (unsigned p = op->page; p < op->page + op->nr && !ret->young; p++)
+		if (ref_now(mm, p)->young.must)
+			return verdict("ad", "young-lost", op->id, p);
 	for (unsigned p = op->lo; (p = ref_next(mm->present, p, op->hi)) < op->hi; p++) {
 		const struct ref_version *q = ref_now(mm, p);
 
@@ -336,7 +358,7 @@ static bool may_since(const struct ref_ad *ad, uint32_t from)
 
 static bool writer_inside(const struct ref_mm *mm, const struct ref_op *op)
 {
-	const struct ref_op *w = mm->open;
+	const struct ref_op *w = mm->open[ref_table_of(mm, op->page)];
 
 	return (w && w->lo < op->hi && op->lo < w->hi) ||
 	       mm->block[ref_block_of(mm, op->page)].written >= op->horizon;
@@ -380,12 +402,12 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 	return check_ad(&b, ret, op->id, op->page);
 }
 
-static void collect_one(struct ref_mm *mm, struct ref_ad *ad, bool requested)
+static void collect_one(struct ref_mm *mm, struct ref_ad *ad, bool requested, uint32_t section)
 {
 	if (!requested && ad->must)
 		ref_note(mm, REF_L_WIDENED);
 	ad->must = false;
-	ad->loose = mm->section;
+	ad->loose = section;
 	if (requested) {
 		if (ad->may)
 			ad->may_until = mm->now;
@@ -404,20 +426,20 @@ static void settle_one(struct ref_ad *ad)
 
 static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 {
+	const uint32_t section = mm->section[ref_table_of(mm, op->page)];
 	uint16_t folio = ref_now(mm, op->page)->val.folio;
 
-	if (!mm->events && !op->collects_young && !op->collects_dirty)
+	if (!op->events && !op->collects_young && !op->collects_dirty)
 		return;
-	mm->events = false;
 	for (unsigned p = op->lo; (p = ref_next(mm->present, p, op->hi)) < op->hi; p++) {
 		bool in = p >= op->page && p < op->page + op->nr;
 		struct ref_version *v = head_of(mm, p);
 
 		set_put(mm->changed, p, true);
 		if (op->collects_young && (in || v->val.folio == folio))
-			collect_one(mm, &v->young, in);
+			collect_one(mm, &v->young, in, section);
 		if (op->collects_dirty && (in || v->val.folio == folio))
-			collect_one(mm, &v->dirty, in);
+			collect_one(mm, &v->dirty, in, section);
 		settle_one(&v->young);
 		settle_one(&v->dirty);
 	}
@@ -435,6 +457,8 @@ static void stamp_gone(struct ref_mm *mm, const struct ref_op *op)
 
 static void stamp_dead(struct ref_mm *mm, const struct ref_op *op)
 {
+	const uint32_t before = op->before ? op->before : op->begin;
+
 	for (unsigned p = op->flush_lo; p < op->flush_hi; p++) {
 		struct ref_page *pg = &mm->page[p];
 
@@ -448,7 +472,7 @@ static void stamp_dead(struct ref_mm *mm, const struct ref_op *op)
 			struct ref_version *v = version_back(mm, p, i);
 
 			/* Replaced before this flush began, or by this very operation. */
-			if (v->dead == REF_NEVER && (v->gone < op->begin || v->gone_from == op->begin)) {
+			if (v->dead == REF_NEVER && (v->gone < before || v->gone_from == op->begin)) {
 				v->dead = mm->now;
 				v->dead_by = op->id;
 			}
@@ -476,8 +500,17 @@ struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct re
 			mm->block[b].written = mm->now;
 	if (op->flush_hi > op->flush_lo)
 		stamp_dead(mm, op);
-	mm->open = NULL;
+	if (!op->flushes)
+		mm->open[ref_table_of(mm, op->page)] = NULL;
 	return v;
+}
+
+void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t before)
+{
+	const struct ref_op op = {
+		.id = id, .flush_lo = page, .flush_hi = page + nr, .before = before, .begin = ++mm->now};
+
+	stamp_dead(mm, &op);
 }
 
 bool ref_entry_explained(struct ref_mm *mm, unsigned page, const struct ref_obs *o)
@@ -516,7 +549,7 @@ static struct ref_verdict judge_ok(struct ref_mm *mm, struct ref_page *pg, unsig
 	for (unsigned i = 0; i < pg->n; i++) {
 		const struct ref_version *v = version_back(mm, page, i);
 
-		if (v->val.kind != REF_PRESENT || v->val.pfn != pfn)
+		if (!is_mapped(&v->val) || v->val.pfn != pfn)
 			continue;
 		if (write && !v->val.write) {
 			weak = weak ? weak : v;
@@ -546,7 +579,7 @@ struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool
 	mm->now++;
 	if (ok)
 		return judge_ok(mm, pg, page, write, pfn, cached);
-	if (head->val.kind == REF_PRESENT && (!write || head->val.write))
+	if (is_mapped(&head->val) && (!write || head->val.write))
 		ref_note(mm, REF_L_SPURIOUS_FAULT);
 	return explained;
 }
@@ -556,19 +589,21 @@ static struct ref_version *recordable(struct ref_mm *mm, unsigned page)
 {
 	struct ref_version *v;
 
-	if (ref_present(mm, page))
+	if (ref_present(mm, page) && !head_of(mm, page)->val.protnone)
 		return head_of(mm, page);
 	if (mm->page[page].gen == mm->gen && mm->page[page].n > 1) {
 		v = version_back(mm, page, 1);
-		if (v->gone == REF_NEVER && v->val.kind == REF_PRESENT)
+		if (v->gone == REF_NEVER && is_mapped(&v->val))
 			return v;
 	}
 	return NULL;
 }
 
-static bool inside_open(const struct ref_mm *mm, unsigned page)
+static struct ref_op *inside_open(const struct ref_mm *mm, unsigned page)
 {
-	return mm->open && page >= mm->open->lo && page < mm->open->hi;
+	struct ref_op *op = mm->open[ref_table_of(mm, page)];
+
+	return op && page >= op->lo && page < op->hi ? op : NULL;
 }
 
 /*
@@ -576,9 +611,9 @@ static bool inside_open(const struct ref_mm *mm, unsigned page)
  * that is on its way: until the next section under the lock begins (which has seen this one released) or the
  * caller's flush is done [clear_young_dirty_ptes: "until the caller's flush stores may go unrecorded"].
  */
-static void record_one(struct ref_mm *mm, struct ref_ad *ad, bool open, bool must)
+static void record_one(struct ref_mm *mm, struct ref_ad *ad, bool open, bool must, uint32_t section)
 {
-	if (!open && must && ad->loose && ad->loose == mm->section) {
+	if (!open && must && ad->loose && ad->loose == section) {
 		must = false;
 		ref_note(mm, REF_L_IN_FLIGHT);
 	}
@@ -595,12 +630,14 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 {
 	const struct ref_version *self = recordable(mm, page);
 	unsigned lo = page & ~(mm->cont - 1);
-	bool open = inside_open(mm, page);
+	struct ref_op *open = inside_open(mm, page);
+	const uint32_t section = mm->section[ref_table_of(mm, page)];
 
 	if (!self)
 		return;
 	mm->block[ref_block_of(mm, page)].any_ad = true;
-	mm->events |= open;
+	if (open)
+		open->events = true;
 	for (unsigned p = lo; p < lo + mm->cont; p++) {
 		struct ref_version *v = recordable(mm, p);
 
@@ -608,9 +645,9 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 			continue;
 		set_put(mm->changed, p, true);
 		if (young)
-			record_one(mm, &v->young, open, must && p == page);
+			record_one(mm, &v->young, open, must && p == page, section);
 		if (dirty)
-			record_one(mm, &v->dirty, open, must && p == page);
+			record_one(mm, &v->dirty, open, must && p == page, section);
 	}
 }
 

@@ -17,6 +17,7 @@
 
 #define REF_MAX_PAGES 512 /* pages of the window: 4 blocks of at most 128 */
 #define REF_BLOCKS    4
+#define REF_TABLES    2 /* tables of the window, two blocks each; each has a lock of its own */
 #define REF_RING      4 /* versions remembered a page */
 #define REF_NEVER     UINT32_MAX
 #define REF_WORDS     (REF_MAX_PAGES / 64) /* of a set with a bit a page */
@@ -32,6 +33,7 @@ struct ref_val {
 	uint16_t folio; /* REF_PRESENT: which folio the page belongs to */
 	uint8_t kind;	/* enum ref_kind */
 	bool write, exec, special;
+	bool protnone; /* REF_PRESENT for software only: no hardware access */
 };
 
 /* Knowledge about one of access/dirty of one version. */
@@ -86,9 +88,11 @@ struct ref_op {
 	struct ref_val val;	  /* set: first page's value, pfn advances */
 	bool young, dirty, write; /* flags of the entry or of what is cleared */
 	bool full;		  /* teardown: no user left, flush may come at the end of everything */
+	uint32_t before;	  /* flush: it covers what was gone before this time; 0: before it began */
 	/* declared by the contract */
 	enum ref_ret ret;
 	bool changes; /* replaces versions (opens "either" for the range) */
+	bool flushes; /* only a flush: needs no lock and opens nothing */
 	bool collects_young, collects_dirty;
 	bool removes;		     /* collects by removal: nothing can be recorded afterwards */
 	unsigned flush_lo, flush_hi; /* pages for which the operation itself promises a completed flush */
@@ -98,6 +102,7 @@ struct ref_op {
 	unsigned lo, hi;  /* blocks of the range, in pages */
 	bool raced;	  /* lockless: a writer touched the block meanwhile */
 	bool must_young, must_dirty;
+	bool events; /* hardware recorded something inside it */
 };
 
 /* An entry as observed through an implementation. */
@@ -132,11 +137,11 @@ struct ref_mm {
 	unsigned npages, cont; /* pages of the window; pages of a contiguous block */
 	unsigned cont_bits;    /* log2 of the latter */
 	uint32_t gen;
-	uint32_t now;	     /* advances with every call */
-	uint32_t section;    /* number of operations begun under the lock */
-	uint32_t held_since; /* when the page-table lock was taken, 0: free */
-	bool events;	     /* hardware recorded something inside the open operation */
-	struct ref_op *open; /* the writer inside its operation, or NULL */
+	uint32_t now; /* advances with every call */
+	/* Of each table, whose lock makes one section after another: */
+	uint32_t section[REF_TABLES];	 /* number of operations begun under the lock */
+	uint32_t held_since[REF_TABLES]; /* when it was taken, 0: free */
+	struct ref_op *open[REF_TABLES]; /* the one inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
 	/* Sets of pages: those that map something; that hold anything; whose entry must be checked, because since
@@ -173,6 +178,11 @@ static inline bool ref_used(const struct ref_mm *mm, unsigned page)
 	return ref_in_set(mm->used, page);
 }
 
+static inline unsigned ref_table_of(const struct ref_mm *mm, unsigned page)
+{
+	return page >> mm->cont_bits >> 1;
+}
+
 static inline unsigned ref_block_of(const struct ref_mm *mm, unsigned page)
 {
 	return page >> mm->cont_bits;
@@ -195,6 +205,8 @@ static inline unsigned ref_next(const uint64_t *set, unsigned page, unsigned end
 
 /* Can anybody still use an older translation of the page? The caller must flush before it maps anew. */
 bool ref_lingers(const struct ref_mm *mm, unsigned page);
+/* Can anybody still reach page frame `pfn` through an older translation of the page, installed after time `after`? */
+bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t after);
 
 static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
 {
@@ -211,9 +223,9 @@ static inline bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
 typedef void (*ref_contract)(struct ref_mm *mm, struct ref_op *op);
 typedef bool (*ref_clip)(const struct ref_mm *mm, struct ref_op *op);
 
-/* The page-table lock is taken and released: what a section changed is visible to others from its release on. */
-void ref_lock(struct ref_mm *mm);
-void ref_unlock(struct ref_mm *mm);
+/* The lock of a table is taken and released: what a section changed is visible to others from its release on. */
+void ref_lock(struct ref_mm *mm, unsigned table);
+void ref_unlock(struct ref_mm *mm, unsigned table);
 
 /* Around an operation. begin: runs the contract. end: judges what it returned (NULL: void). */
 void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract);
@@ -241,23 +253,36 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 /* Contracts (contracts.c): clip says whether an op is legal near its page and moves it there; the contract
  * declares what callers may rely on. */
 /* clang-format off */
-#define REF_OPS(X)                                                                                                 \
-	X(set_ptes)                                                                                                \
-	X(set_marker)                                                                                              \
-	X(ptep_get)                                                                                                \
-	X(ptep_get_lockless)                                                                                       \
-	X(ptep_get_and_clear)                                                                                      \
-	X(ptep_get_and_clear_full)                                                                                 \
-	X(get_and_clear_full_ptes)                                                                                 \
-	X(clear_full_ptes)                                                                                         \
-	X(ptep_clear_flush) X(wrprotect_ptes) X(ptep_set_access_flags) X(ptep_test_and_clear_young)                \
-		X(ptep_clear_flush_young) X(clear_young_dirty_ptes) X(flush_tlb_range)
+#define REF_OPS(X)                  \
+	X(set_ptes)                 \
+	X(set_marker)               \
+	X(ptep_get)                 \
+	X(ptep_get_lockless)        \
+	X(ptep_get_and_clear)       \
+	X(ptep_get_and_clear_full)  \
+	X(get_and_clear_full_ptes)  \
+	X(clear_full_ptes)          \
+	X(ptep_clear_flush)         \
+	X(wrprotect_ptes)           \
+	X(ptep_set_access_flags)    \
+	X(ptep_test_and_clear_young) \
+	X(ptep_clear_flush_young)   \
+	X(test_and_clear_young_ptes) \
+	X(clear_flush_young_ptes)   \
+	X(clear_young_dirty_ptes)   \
+	X(modify_prot_start_ptes)   \
+	X(modify_prot_commit_ptes)  \
+	X(flush_tlb_range)
 /* clang-format on */
 #define X(name)                                                                                                    \
 	void ref_##name(struct ref_mm *mm, struct ref_op *op);                                                     \
 	bool ref_clip_##name(const struct ref_mm *mm, struct ref_op *op);
 REF_OPS(X)
 #undef X
+
+/* Pages [page, page + nr) are gone for every user: the caller promises a flush, of its own or of others, of what was
+ * there before `before`. For callers that return only when nobody uses the old translations. */
+void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t before);
 
 /* For the contracts: the version of `page` becomes `val` when this operation ends. */
 void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struct ref_val *val, bool keep_ad);

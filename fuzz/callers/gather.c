@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Gathering what a removal owes, as mm/mmu_gather.c does.
+ *
+ * Property: a page is given back only after the flush of the entries that mapped it; a table only after what leads to
+ * it is invalidated too and lockless readers have left; a gather that overlaps another in its address space flushes
+ * everything, since it may have met entries that the other one cleared and has not flushed yet.
+ */
+#include <string.h>
+
+#include "callers.h"
+
+void gather_start(struct gather *g, bool fullmm, const char *fn)
+{
+	memset(&g->g, 0, sizeof(g->g));
+	g->g.start = ~0ull;
+	g->g.fullmm = fullmm;
+	g->npages = g->ntables = 0;
+	g->fn = fn;
+	ex.sp->gathers++;
+}
+
+static void gather_range(struct gather *g, uint64_t start, uint64_t end)
+{
+	if (start < g->g.start)
+		g->g.start = start;
+	if (end > g->g.end)
+		g->g.end = end;
+}
+
+void gather_entries(struct gather *g, unsigned page, unsigned nr)
+{
+	gather_range(g, ex_addr(page), ex_addr(page + nr));
+	g->g.cleared_ptes = true;
+}
+
+void gather_page(struct gather *g, unsigned page, uint64_t pfn)
+{
+	if (g->npages == GATHER_PAGES)
+		gather_flush(g);
+	g->page[g->npages].page = page;
+	g->page[g->npages].when = ex.sp->mm.now;
+	g->page[g->npages++].pfn = pfn;
+}
+
+void gather_table(struct gather *g, void *table, unsigned page)
+{
+	gather_range(g, ex_addr(page), ex_addr(page + 1));
+	g->g.freed_tables = true;
+	g->table[g->ntables++] = table;
+}
+
+static bool page_is_mapped(uint64_t pfn)
+{
+	for (unsigned i = 0; i < EX_SPACES; i++) {
+		const struct ref_mm *mm = &ex.space[i].mm;
+
+		if (!ex.space[i].alive)
+			continue;
+		for (unsigned p = 0; (p = ref_next(mm->present, p, mm->npages)) < mm->npages; p++)
+			if (ref_now(mm, p)->val.pfn == pfn)
+				return true;
+	}
+	return false;
+}
+
+/* Somebody else removed a mapping of it and has yet to flush: he holds the page. */
+static bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
+{
+	for (unsigned i = 0; i < EX_SPACES; i++)
+		for (unsigned p = 0; ex.space[i].alive && p < ex.space[i].mm.npages; p++)
+			if (ref_lingers_at(&ex.space[i].mm, p, pfn,
+					   &ex.space[i] == ex.sp && p == page ? removed : 0))
+				return true;
+	return false;
+}
+
+void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn)
+{
+	if (page_is_mapped(pfn) || !hw_page_reachable(pfn << ex.geo->page_shift) || page_is_held(pfn, page, removed))
+		return;
+	ex.out->page = (int)page;
+	ex_finding("lifetime", fn, "page-reachable",
+		   "page %u.%u: pfn %#llx is given back while a cached translation leads there", page / ex.cont,
+		   page % ex.cont, (unsigned long long)pfn);
+}
+
+static void gather_free(struct gather *g)
+{
+	for (unsigned i = 0; i < g->npages && !ex.stop; i++)
+		page_free(g->page[i].pfn, g->page[i].page, g->page[i].when, g->fn);
+	for (unsigned i = 0; i < g->ntables && !ex.stop; i++)
+		hw_table_free(g->table[i], g->fn, __LINE__);
+	g->npages = g->ntables = 0;
+}
+
+void gather_flush(struct gather *g)
+{
+	if (g->g.end)
+		seam_tlb_flush(&g->g);
+	gather_free(g);
+	g->g = (struct pt_gather){.start = ~0ull, .fullmm = g->g.fullmm};
+}
+
+void gather_finish(struct gather *g)
+{
+	if (ex.sp->gathers > 1 && !g->g.fullmm) /* mm_tlb_flush_nested() */
+		g->g = (struct pt_gather){.fullmm = true, .freed_tables = true, .end = ~0ull};
+	gather_flush(g);
+	ex.sp->gathers--;
+}
