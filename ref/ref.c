@@ -472,12 +472,14 @@ static void stamp_dead(struct ref_mm *mm, const struct ref_op *op)
 			struct ref_version *v = version_back(mm, p, i);
 
 			/* Replaced before this flush began, or by this very operation. */
-			if (v->dead == REF_NEVER && (v->gone < before || v->gone_from == op->begin)) {
+			if (v->dead == REF_NEVER && v->gone_from >= op->since &&
+			    (v->gone < before || v->gone_from == op->begin)) {
 				v->dead = mm->now;
 				v->dead_by = op->id;
 			}
 		}
-		pg->lost = false;
+		if (!op->since)
+			pg->lost = false;
 	}
 }
 
@@ -505,10 +507,14 @@ struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct re
 	return v;
 }
 
-void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t before)
+void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t since, uint32_t before)
 {
-	const struct ref_op op = {
-		.id = id, .flush_lo = page, .flush_hi = page + nr, .before = before, .begin = ++mm->now};
+	const struct ref_op op = {.id = id,
+				  .flush_lo = page,
+				  .flush_hi = page + nr,
+				  .since = since,
+				  .before = before,
+				  .begin = ++mm->now};
 
 	stamp_dead(mm, &op);
 }

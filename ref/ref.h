@@ -88,7 +88,7 @@ struct ref_op {
 	struct ref_val val;	  /* set: first page's value, pfn advances */
 	bool young, dirty, write; /* flags of the entry or of what is cleared */
 	bool full;		  /* teardown: no user left, flush may come at the end of everything */
-	uint32_t before;	  /* flush: it covers what was gone before this time; 0: before it began */
+	uint32_t since, before; /* flush: it covers what was gone between these times; 0: before it began */
 	/* declared by the contract */
 	enum ref_ret ret;
 	bool changes; /* replaces versions (opens "either" for the range) */
@@ -280,9 +280,11 @@ void ref_speculated(struct ref_mm *mm, unsigned page);
 REF_OPS(X)
 #undef X
 
-/* Pages [page, page + nr) are gone for every user: the caller promises a flush, of its own or of others, of what was
- * there before `before`. For callers that return only when nobody uses the old translations. */
-void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t before);
+/*
+ * For callers made of several operations: whatever of pages [page, page + nr) was removed or replaced between times `since`
+ * and `before` must not be used by anybody from now on; `id` owes it.
+ */
+void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr, uint32_t since, uint32_t before);
 
 /* For the contracts: the version of `page` becomes `val` when this operation ends. */
 void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struct ref_val *val, bool keep_ad);
