@@ -175,19 +175,6 @@ static unsigned early_mask(uint64_t old, bool leaf_af0)
 	return mask;
 }
 
-/* Agents that can be under way in tables of this root. */
-static unsigned walkers(const struct hw_frame *f)
-{
-	unsigned mask = 0;
-
-	if (f->asid == ASID_KERNEL)
-		return CPUS_MASK;
-	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
-		if (hw_m.ctx[a].root == f->home)
-			mask |= 1u << a;
-	return mask;
-}
-
 /* The whole block may have been cached from any entry, so equal ones make one stale value. */
 static void replaced_cont(struct hw_stale *key)
 {
@@ -218,7 +205,7 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 	tlb_mask &= root->users;
 	if (unlikely(root->retired) && leaf && (old & HW_D_NG)) /* nobody asks for it again */
 		return;
-	key.early = (uint8_t)(hw.cfg.early ? early_mask(old, leaf && !cached) & tlb_mask & walkers(f) : 0);
+	key.early = (uint8_t)(hw.cfg.early ? early_mask(old, leaf && !cached) & tlb_mask : 0);
 	key.tlb = (uint8_t)(cached ? tlb_mask : 0);
 	if (!key.tlb && !key.early)
 		return;

@@ -1306,12 +1306,15 @@ static void space_outlives_switch(void **state)
 	hw_set_context(1, NULL, 0);
 	hw_setup_write(T.pt, leaf(7, 0));
 	get(0);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_OK);
 	hw_set_context(0, b.root, 2);
 	hw_run_on(1);
 	clear(T.pt);
 	bar(ISH_ST);
 	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
 	assert_int_equal(touch(1, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION); /* no context */
+	hw_set_context(0, NULL, ASID);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
 	hw_set_context(0, T.root, ASID);
 	assert_true(reaches(0, 0, 7));
 	hw_xchg(T.pt, leaf(9, 0), HW_RELAXED, HERE);
@@ -1353,7 +1356,7 @@ static void space_switch_syncs(void **state)
 	hw_set_context(0, T.root, ASID);
 	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
 	hw_set_context(0, b.root, 2);
-	hw_xchg(T.pt + 1, leaf(8, 0), HW_RELAXED, HERE); /* nobody's walk is there: cpu1 alone may have read it */
+	hw_xchg(T.pt + 1, leaf(8, 0), HW_RELAXED, HERE); /* cpu1 alone may be walking there */
 	hw_set_context(0, T.root, ASID);
 	assert_int_equal(touch(0, 0, false, HW_XLATE_STALE).fault, HW_OK);
 	assert_int_equal(touch(0, 1, false, HW_XLATE_STALE).fault, HW_OK);
@@ -1401,6 +1404,52 @@ static void space_lazy_tlb(void **state)
 			hw_table_free(b.pt, HERE);
 			expect(rows[r].want);
 		}
+}
+
+/* The same frame again, as another space's root; T.nfound is as it was. */
+static void root_again(uint64_t *root)
+{
+	uint64_t *t;
+
+	while ((t = hw_setup_table(4u - hw.geo->levels)) != root) {
+		assert_non_null(t);
+		hw_table_free(t, HERE);
+	}
+}
+
+/*
+ * Retired and loaded nowhere: nobody walks there again, so entries change, and tables go, in any order. Retired or not,
+ * its frames serve a later space that knows nothing of it.
+ */
+static void space_retired(void **state)
+{
+	(void)state;
+	for (unsigned retire = 0; retire < 2; retire++) {
+		struct space b;
+
+		machine();
+		b = space_make();
+		hw_set_context(1, b.root, 2);
+		hw_set_context(1, T.root, ASID);
+		hw_setup_write(b.pt, leaf(7, 0));
+		if (retire) {
+			hw_retire_asid(2);
+			clear(b.pt);
+			hw_xchg(b.pt, leaf(8, 0), HW_RELAXED, HERE);
+			clear(b.pmd);
+			hw_table_free(b.pt, HERE);
+			hw_table_free(b.pmd, HERE); /* still linked */
+		}
+		hw_table_free(b.root, HERE);
+		expect(HW_F_NONE);
+		root_again(b.root);
+		hw_set_context(0, b.root, 3);
+		hw_setup_write(b.root, leaf(0, 0) & ~HW_D_TABLE);
+		clear(b.root);
+		assert_true(reaches(0, 5, 5));
+		hw_set_context(1, b.root, 3);
+		assert_int_equal(touch(1, 5, false, HW_XLATE_STALE).fault, HW_FAULT_TRANSLATION);
+	}
 }
 
 /* A root goes only when nobody has it loaded; neither does the kernel's. */
@@ -1503,9 +1552,10 @@ static void page_free_retired(void **state)
 	(void)state;
 	b = space_make();
 	hw_set_context(1, b.root, 2);
-	for (unsigned i = 0; i < 3; i++)
-		hw_setup_write(b.pt + i, leaf(7 + i, 0) & ~(i == 2 ? HW_D_NG : 0));
+	for (unsigned i = 0; i < 4; i++)
+		hw_setup_write(b.pt + i, leaf(7 + i, 0) & ~(i >= 2 ? HW_D_NG : 0));
 	clear(b.pt);
+	clear(b.pt + 3);
 	assert_int_equal(page_free(7), HW_F_PAGE_REACHABLE);
 	hw_retire_asid(2);
 	assert_int_equal(page_free(7), HW_F_NONE);
@@ -1513,6 +1563,7 @@ static void page_free_retired(void **state)
 	clear(b.pt + 2);
 	assert_int_equal(page_free(8), HW_F_NONE);
 	assert_int_equal(page_free(9), HW_F_PAGE_REACHABLE);
+	assert_int_equal(page_free(10), HW_F_PAGE_REACHABLE);
 }
 
 /* ---- the kernel's half ---- */
@@ -1804,6 +1855,23 @@ static void conflict_two_cached(void **state)
 	touch(1, 0, false, HW_XLATE_STALE);
 	assert_string_equal(T.fn, "first");
 	expect(HW_F_BBM_CONFLICT);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(3, 0)); /* what is left of the newer one is cached page by page */
+	touch(1, 0, false, HW_XLATE_STALE);
+	expect(HW_F_NONE);
+}
+
+/* What only an early walk holds is in no TLB: the issuer before its ISB uses it, and nothing conflicts. */
+static void conflict_not_early(void **state)
+{
+	(void)state;
+	T.cfg.early = true;
+	machine();
+	hw_setup_write(T.pt, leaf(16, 0));
+	clear(T.pt);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(0, 0));
+	hw_xchg(T.pt, leaf(17, 0), HW_RELAXED, HERE);
+	assert_true(reaches(0, 0, 16));
+	expect(HW_F_NONE);
 }
 
 /*
@@ -1941,6 +2009,7 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(space_unused),
 	TEST(space_switch_syncs),
 	TEST(space_lazy_tlb),
+	TEST(space_retired),
 	TEST(space_free_root),
 	TEST(page_free_flush),
 	TEST(page_free_sizes),
@@ -1952,6 +2021,7 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(conflict_levels),
 	TEST(conflict_contiguous),
 	TEST(conflict_two_cached),
+	TEST(conflict_not_early),
 	TEST(block_split),
 	TEST(reset_spaces),
 };
