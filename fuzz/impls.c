@@ -28,7 +28,8 @@ enum { MAX_SETS = 4 };
 static struct impl_set sets[MAX_SETS];
 static unsigned nsets;
 
-static const struct pt_impl *const linked[] = {&impl_opt};
+static const struct pt_impl *const linked[] = {&impl_opt,    &impl_opt_v1,   &impl_opt_v2,
+					       &impl_opt_v3, &impl_opt_none, &impl_deferred};
 static bool linked_ready[sizeof(linked) / sizeof(linked[0])];
 
 const struct pt_impl *impl_for_geo(const struct pt_impl *impl, unsigned geo)
