@@ -136,6 +136,26 @@ static void test_user_entries_cost_nothing(void **s)
 	}
 }
 
+/* ---- the bit atomics under it ---- */
+
+static void test_bit_atomics(void **s)
+{
+	uint64_t own = 6;
+
+	(void)s;
+	start(&impl_opt);
+	hw_store(t.pte, 4, HW_RELAXED, __func__, __LINE__); /* pending: an atomic acts after it */
+	assert_int_equal(hw_fetch_or(t.pte, 3, HW_RELAXED, __func__, __LINE__), 4);
+	assert_int_equal(hw_fetch_andnot(t.pte, 6, HW_ACQ_REL, __func__, __LINE__), 7);
+	assert_int_equal(hw_peek(t.pte), 1);
+	assert_int_equal(hw_fetch_or(&own, 1, HW_RELAXED, __func__, __LINE__), 6);
+	assert_int_equal(hw_hooks.fetch_andnot(&own, 2, HW_RELAXED, __func__, __LINE__), 7);
+	assert_int_equal(own, 5);
+	assert_int_equal(hw.n[HW_C_ATOMIC], 4);
+	hw_fetch_or(t.pte + 16, 1, HW_RELAXED, __func__, __LINE__);
+	assert_int_equal(t.findings, 1);
+}
+
 /* ---- who sees what when ---- */
 
 /* The machine can show the mistake: within a section an access may fault; after it, it does not. */
@@ -473,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_costs_outside_and_empty),
 		cmocka_unit_test(test_user_entries_cost_nothing),
+		cmocka_unit_test(test_bit_atomics),
 		cmocka_unit_test(test_published_at_leave_and_flush),
 		cmocka_unit_test(test_interrupts_defer_nothing),
 		cmocka_unit_test(test_nesting),
