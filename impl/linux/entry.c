@@ -3,7 +3,8 @@
  * The one symbol of a loaded kernel: its table of operations.
  *
  * Property: no kernel header is seen here; an operation that the tree lacks is NULL. 6.12 has no per-entry
- * teardown with an access/dirty stash (ptep_get_and_clear_full), no batched ageing, and its flush_tlb_fix_spurious_fault is empty.
+ * teardown with an access/dirty stash (ptep_get_and_clear_full), no batched ageing, no lazy MMU mode, and its
+ * flush_tlb_fix_spurious_fault is empty.
  */
 #include <stddef.h>
 
