@@ -201,7 +201,7 @@ void hw_set_kernel_root(void *root);
 void hw_retire_asid(unsigned asid);
 /* Software gives a data page back (`pa`: page address): HW_F_PAGE_REACHABLE if a cached translation still leads there. */
 void hw_page_free(uint64_t pa, const char *fn, int line);
-bool hw_page_reachable(uint64_t pa); /* would it? */
+bool hw_page_reachable(uint64_t pa);	       /* would it? */
 void hw_set_current(unsigned cpu, void *task); /* SP_EL0 */
 void hw_run_on(unsigned cpu);		       /* software now runs on `cpu` (no step) */
 

@@ -225,6 +225,17 @@ static inline bool stale_partial(const struct hw_stale *e)
 	return stale_cont(e) && (e->lo || e->hi != hw_m.ncont);
 }
 
+/* Pages [lo, hi) of a contiguous run that an agent may still hold. Broadcasts trim the CPUs' alike, notifiers the SMMU's. */
+static inline unsigned run_lo(const struct hw_stale *e, unsigned agent)
+{
+	return agent == HW_SMMU ? e->plo[agent] : e->lo;
+}
+
+static inline unsigned run_hi(const struct hw_stale *e, unsigned agent)
+{
+	return agent == HW_SMMU ? e->phi[agent] : e->hi;
+}
+
 static inline struct hw_frame *frame_of(uint32_t loc)
 {
 	return &hw_m.frame[loc >> LOC_BITS];

@@ -280,23 +280,31 @@ void stale_retire(unsigned asid, unsigned loaded)
 	}
 }
 
+/* Does what this agent holds of the run or leaf translate to the page? */
+static bool holds_page(const struct hw_stale *e, unsigned agent, uint64_t pa)
+{
+	uint64_t size = 1ull << hw_m.shift[stale_level(e)], oa = e->val & hw_m.oa_mask & ~(size - 1);
+
+	if (!(e->tlb & hw_m.agents & 1u << agent))
+		return false;
+	if (stale_cont(e)) {
+		size = (uint64_t)(run_hi(e, agent) - run_lo(e, agent)) << hw_m.page_shift;
+		oa += (uint64_t)run_lo(e, agent) << hw_m.page_shift;
+	}
+	return pa - oa < size;
+}
+
 /* Does a cached leaf translate to this page? */
 bool stale_reaches_page(uint64_t pa)
 {
 	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const unsigned level = stale_level(e);
-		uint64_t size = 1ull << hw_m.shift[level], oa = e->val & hw_m.oa_mask;
 
-		if (!(e->tlb & hw_m.agents) || !desc_is_leaf(e->val, level))
+		if (!e->tlb || !desc_is_leaf(e->val, stale_level(e)))
 			continue;
-		oa &= ~(size - 1);
-		if (stale_cont(e)) {
-			size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
-			oa += (uint64_t)e->lo << hw_m.page_shift;
-		}
-		if (pa - oa < size)
-			return true;
+		for (unsigned a = 0; a < HW_MAX_AGENT; a++)
+			if (holds_page(e, a, pa))
+				return true;
 	}
 	return false;
 }

@@ -116,6 +116,8 @@ static bool left_nothing(const struct hw_stale *e, unsigned agent)
 {
 	const uint8_t lo = e->plo[agent], hi = e->phi[agent];
 
+	if (agent == HW_SMMU)
+		return lo >= hi;
 	return (lo > e->lo ? lo : e->lo) >= (hi < e->hi ? hi : e->hi);
 }
 
@@ -215,6 +217,21 @@ void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line
 	each_match(&o, mark, cpu, op & HW_TLBI_IS);
 }
 
+/* What a completed broadcast leaves of a run: to all CPUs, and to an SMMU that listens. */
+static void run_shrink(struct hw_stale *e, unsigned cpu)
+{
+	uint8_t *lo = &e->plo[HW_SMMU], *hi = &e->phi[HW_SMMU];
+
+	e->lo = e->plo[cpu] > e->lo ? e->plo[cpu] : e->lo;
+	e->hi = e->phi[cpu] < e->hi ? e->phi[cpu] : e->hi;
+	if (!hw.cfg.smmu_btm)
+		return;
+	*lo = e->lo > *lo ? e->lo : *lo;
+	*hi = e->hi < *hi ? e->hi : *hi;
+	if (*lo >= *hi)
+		stale_drop(e, 1u << HW_SMMU, 0); /* the CPUs still hold it */
+}
+
 /*
  * Completion of a broadcast also waits for accesses that other CPUs made with the dropped values, and so for
  * their early walks; the issuer's own early translations stay until its context synchronisation (DDI 0487
@@ -231,8 +248,7 @@ static void complete_entry(struct hw_stale *e, unsigned cpu, bool ish)
 	if (stale_cont(e) && !left_nothing(e, cpu)) {
 		if (broadcast) {
 			e->kill_b &= (uint8_t)~own;
-			e->lo = e->plo[cpu] > e->lo ? e->plo[cpu] : e->lo;
-			e->hi = e->phi[cpu] < e->hi ? e->phi[cpu] : e->hi;
+			run_shrink(e, cpu);
 		}
 		return;
 	}

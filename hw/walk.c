@@ -196,11 +196,8 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 
 		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
 			continue;
-		if (stale_partial(e) && (page_in_run(va) < e->lo || page_in_run(va) >= e->hi))
+		if (stale_cont(e) && (page_in_run(va) < run_lo(e, agent) || page_in_run(va) >= run_hi(e, agent)))
 			continue;
-		if (agent == HW_SMMU && stale_cont(e) &&
-		    (page_in_run(va) < e->plo[agent] || page_in_run(va) >= e->phi[agent]))
-			continue; /* by notifiers it has lost more than the CPUs */
 		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
 		c.tlb = e->tlb >> agent & 1;

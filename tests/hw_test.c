@@ -1544,6 +1544,42 @@ static void page_free_sizes(void **state)
 	assert_int_equal(page_free(80), HW_F_NONE);
 }
 
+/*
+ *	tlb|CCCC| of cpus and SMMU, broadcast of page 3, notifier of page 2 or 3
+ *
+ * An SMMU that does not listen loses what notifiers name, and nothing else; one that listens, both.
+ */
+static void page_free_smmu(void **state)
+{
+	(void)state;
+	for (unsigned btm = 0; btm < 2; btm++) {
+		T.cfg.smmu = true;
+		T.cfg.smmu_btm = btm;
+		machine();
+		for (unsigned i = 0; i < 4; i++)
+			hw_setup_write(T.pt + i, leaf(16 + i, HW_D_CONT));
+		for (unsigned i = 0; i < 4; i++)
+			clear(T.pt + i);
+		flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(3, 0));
+		assert_false(reaches(0, 3, 19));
+		assert_int_equal(reaches(HW_SMMU, 3, 19), !btm);
+		assert_int_equal(page_free(19), btm ? HW_F_NONE : HW_F_PAGE_REACHABLE);
+		hw_notify_secondary(ASID, va_of(3), va_of(4), HERE);
+		assert_false(reaches(HW_SMMU, 3, 19));
+		assert_true(reaches(HW_SMMU, 2, 18));
+		assert_int_equal(page_free(19), HW_F_NONE);
+		hw_notify_secondary(ASID, va_of(2), va_of(3), HERE);
+		assert_false(reaches(HW_SMMU, 2, 18));
+		assert_true(reaches(0, 2, 18));
+		assert_int_equal(page_free(18), HW_F_PAGE_REACHABLE);
+		flush(HW_TLBI_ASIDE1 | HW_TLBI_IS, xt_va(0, 0));
+		assert_int_equal(reaches(HW_SMMU, 1, 17), !btm);
+		hw_notify_secondary(ASID, 0, va_of(2), HERE);
+		assert_int_equal(page_free(17), HW_F_NONE);
+		assert_int_equal(hw_m.nstale, 0);
+	}
+}
+
 /* Leaves of a retired ASID reach nothing, whenever they were replaced; global ones reach it from everywhere. */
 static void page_free_retired(void **state)
 {
@@ -2013,6 +2049,7 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(space_free_root),
 	TEST(page_free_flush),
 	TEST(page_free_sizes),
+	TEST(page_free_smmu),
 	TEST(page_free_retired),
 	TEST(kernel_permissions),
 	TEST(kernel_tlbi),
