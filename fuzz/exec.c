@@ -277,6 +277,8 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 
 	if (cls == HW_C_STORE || cls == HW_C_ATOMIC)
 		note_outside(c, p);
+	else if (cls == HW_C_LOAD && hazard_queued)
+		hazard_load(p);
 	if (c->armed & (1u << cls | 1u << HW_C_ANY))
 		fire_at(c, cls, fn);
 	if (c->lockless)
@@ -302,7 +304,7 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
-	    c->lockless)
+	    c->lockless || hazard_queued)
 		step_slow(t, cls, p, fn);
 }
 
@@ -484,6 +486,7 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
+	hazard_init();
 }
 
 static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
@@ -534,6 +537,7 @@ static void build_upper(struct space *sp)
 void exec_space_create(struct space *sp)
 {
 	sp->alive = true;
+	sp->unaudited = 0;
 	sp->batched = false;
 	sp->gathers = 0;
 	sp->pt.id = ex_space_id(sp);
@@ -624,6 +628,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 		ex.task[i].pt = (struct pt_task){.id = i};
 		hw_set_current(i, &ex.task[i].pt);
 	}
+	hazard_reset();
 	build_first();
 	env = (struct pt_env){.page_shift = ex.geo->page_shift,
 			      .table_bits = ex.geo->table_bits,

@@ -9,6 +9,7 @@
 
 #include "exec.h"
 #include "fiber.h"
+#include "hazard.h"
 #include "hw/hw.h"
 #include "ref/ref.h"
 
@@ -29,6 +30,7 @@ struct space {
 	struct ref_mm mm;
 	struct pt_mm pt;
 	bool alive;
+	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
 	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
 	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
 	uint64_t *leaf[REF_TABLES];  /* level-3 tables, NULL when freed */
@@ -61,6 +63,7 @@ struct opctx {
 	size_t own_bytes;
 	unsigned outside_n; /* stores to entries outside the open call's blocks */
 	const uint64_t *outside[16];
+	struct code_place at;	  /* the caller's line of the seam call under way */
 	uint32_t cost[HW_NCLASS]; /* `ord` when the open seam call began */
 };
 
@@ -184,12 +187,23 @@ void seam_lock(unsigned page);
 void seam_unlock(unsigned page);
 void seam_mmap_lock(bool shared);
 void seam_mmap_unlock(bool shared);
-void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr);
-uint64_t seam_ptep_get(unsigned page);
+/* Each notes the line of the caller that it is called from. */
+#define seam_begin(op, id, page, nr)   (SEAM_AT(), (seam_begin)(op, id, page, nr))
+#define seam_ptep_get(page)	       (SEAM_AT(), (seam_ptep_get)(page))
+#define seam_set_access_flags(p, e, a) (SEAM_AT(), (seam_set_access_flags)(p, e, a))
+#define SEAM_AT()                                                                                                  \
+	((void)(ex.cur->op.at =                                                                                    \
+			(struct code_place){__func__, __FILE_NAME__, __LINE__, ex.cur->op.r->kind}))
+void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr);
+uint64_t(seam_ptep_get)(unsigned page);
 void seam_flush(unsigned page, unsigned nr, bool tables);
 void seam_flush_mm(void);
 void seam_tlb_flush(const struct pt_gather *g);
-int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add);
+int(seam_set_access_flags)(unsigned page, uint64_t entry, uint64_t add);
+/* Lazy MMU mode of the running task around entries of the present space, if the implementation has it. */
+void seam_lazy_enter(void);
+void seam_lazy_leave(void);
+void seam_lazy_flush(void);
 /* Ends an op: what it returned is judged, then its blocks are audited. */
 void seam_done(struct ref_op *op);
 void seam_done_entry(struct ref_op *op, uint64_t val);

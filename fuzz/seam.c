@@ -145,7 +145,7 @@ static void view_block(unsigned block, const uint64_t *p)
 	ex.sp->block_state[block] = coarse_state(present, cont, payload);
 }
 
-void seam_begin(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
+void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 {
 	unsigned b = page >> ex.cont_bits, off = page & (ex.cont - 1), shape;
 	struct opctx *c = &ex.cur->op;
@@ -182,6 +182,11 @@ static void audit_block(unsigned block, uint8_t id)
 	unsigned page = block << ex.cont_bits, end = page + ex.cont;
 	const uint64_t *p = ex_ptep(page);
 	uint64_t sum = 0;
+
+	if (hazard_queued && p && hazard_pending(p, ex.cont)) {
+		ex.sp->unaudited |= (uint8_t)(1u << block); /* the table shows it when the task leaves lazy mode */
+		return;
+	}
 
 	if (!p || hw_touched(p))
 		view_block(block, p);
@@ -271,12 +276,12 @@ void seam_done_young(struct ref_op *op, int young)
 	seam_end(op, &o);
 }
 
-uint64_t seam_ptep_get(unsigned page)
+uint64_t(seam_ptep_get)(unsigned page)
 {
 	struct ref_op op = {.id = 0};
 	uint64_t v;
 
-	seam_begin(&op, OP_ptep_get, page, 1);
+	(seam_begin)(&op, OP_ptep_get, page, 1);
 	v = ex.impl->ptep_get(ex_addr(page), ex_ptep(page));
 	seam_done_entry(&op, v);
 	return v;
@@ -300,6 +305,36 @@ void seam_flush_mm(void)
 	seam_done(&op);
 }
 
+void seam_lazy_enter(void)
+{
+	if (ex.impl->arch_enter_lazy_mmu_mode)
+		ex.impl->arch_enter_lazy_mmu_mode();
+}
+
+/* What was queued is in the table now: it is looked at. */
+static void audit_late(void)
+{
+	unsigned blocks = ex.sp->unaudited;
+
+	ex.sp->unaudited = 0;
+	for (; blocks && !ex.stop; blocks &= blocks - 1)
+		audit_block((unsigned)__builtin_ctz(blocks), ex.cur->op.r->kind);
+}
+
+void seam_lazy_leave(void)
+{
+	if (ex.impl->arch_leave_lazy_mmu_mode)
+		ex.impl->arch_leave_lazy_mmu_mode();
+	audit_late();
+}
+
+void seam_lazy_flush(void)
+{
+	if (ex.impl->arch_flush_lazy_mmu_mode)
+		ex.impl->arch_flush_lazy_mmu_mode();
+	audit_late();
+}
+
 /*
  * What is promised of pages: with fullmm alone nothing (there is no user left), and with freed tables as well
  * everything; otherwise the range, if entries were cleared there [asm/tlb.h].
@@ -321,7 +356,7 @@ void seam_tlb_flush(const struct pt_gather *g)
 	seam_done(&op);
 }
 
-int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add)
+int(seam_set_access_flags)(unsigned page, uint64_t entry, uint64_t add)
 {
 	struct ref_op op = {.id = 0};
 	int changed;
@@ -329,7 +364,7 @@ int seam_set_access_flags(unsigned page, uint64_t entry, uint64_t add)
 	op.write = add & PT_WRITE;
 	op.young = (entry | add) & PT_YOUNG;
 	op.dirty = (entry | add) & PT_DIRTY;
-	seam_begin(&op, OP_ptep_set_access_flags, page, 1);
+	(seam_begin)(&op, OP_ptep_set_access_flags, page, 1);
 	changed = ex.impl->ptep_set_access_flags(&ex.sp->pt, ex_addr(page), ex_ptep(page), entry | add,
 						 (add & (PT_DIRTY | PT_WRITE)) != 0);
 	seam_done(&op);
