@@ -80,6 +80,10 @@ clean_seeds() { # NAME DIR
 	echo $dropped
 }
 
+impl_of() { # NAME: the implementation that has it
+	build/ptdiff bugs | awk -v name="$1" '$0 == name { here = 1 } here && $1 == "in" { sub(";", "", $2); print $2; exit }'
+}
+
 # One bug: writes its result line to DIR/result.
 hunt() { # NAME
 	local d=$dir/$1 dropped limit raw note took ops sig why=
@@ -103,7 +107,7 @@ hunt() { # NAME
 	build/ptdiff-bugs save --bug "$1" -o "$d/findings" "$raw" >>"$d/log" 2>&1 || why="cannot be filed"
 	grep -q '1-minimal: yes' "$note" || why="not 1-minimal"
 	grep -q 'Replay: 10 of 10' "$note" || why="not the same in ten replays"
-	build/ptdiff run --quiet "${note%NOTE.md}input.pt" >>"$d/log" 2>&1 || why="also without the bug"
+	build/ptdiff run --quiet --impl "$(impl_of "$1")" "${note%NOTE.md}input.pt" >>"$d/log" 2>&1 || why="also without the bug"
 	if [ -n "$why" ]; then
 		echo "$1 missed $took ($sig: $why; $note)" >"$d/result"
 		return

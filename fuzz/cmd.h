@@ -29,6 +29,7 @@ int cmd_distill(const struct cmd_args *a);
 int cmd_stats(const struct cmd_args *a);
 int cmd_ops(const struct cmd_args *a);
 int cmd_impls(const struct cmd_args *a);
+int cmd_hazards(const struct cmd_args *a);
 int cmd_bugs(const struct cmd_args *a);
 int cmd_litmus(const struct cmd_args *a);
 int cmd_exhaust(const struct cmd_args *a);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands that execute programs: run, min, save, stats.
+ * Commands that execute programs: run, min, save, stats, hazards.
  *
  * Property: the verdict printed is the executor's on exactly the program in the file.
  */
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz/cmd.h"
+#include "fuzz/hazard.h"
 
 static struct prog input, work;
 
@@ -222,4 +223,39 @@ int cmd_stats(const struct cmd_args *a)
 	if (a->check && !good && !r)
 		return 1;
 	return r;
+}
+
+static int print_hazard(const struct hazard *h)
+{
+	return printf("%8llu  %s (%s:%d, op %s) sets, %s (%s:%d, op %s) reads\n", (unsigned long long)h->count,
+		      h->store.fn, h->store.file, h->store.line, op_descs[h->store.op].name, h->read.fn, h->read.file,
+		      h->read.line, op_descs[h->read.op].name);
+}
+
+int cmd_hazards(const struct cmd_args *a)
+{
+	struct cmd_args b = *a;
+	const struct pt_impl *impl;
+	const struct hazard *list;
+	unsigned programs = 0, n;
+	int r;
+
+	b.impl = a->impl ? a->impl : "deferred";
+	r = cmd_setup(&b, &impl);
+	if (r)
+		return r;
+	if (!impl->profile.queues_stores)
+		return cmd_fail(EXIT_USAGE, "hazards: %s queues no stores, so there is nothing to read too early; try deferred",
+				impl->name);
+	hazard_collect(true);
+	for (unsigned i = 0; i < a->nfile; i++)
+		r = cmd_worse(r, run_folder(a->file[i], impl, &programs));
+	if (!programs)
+		return r ? r : cmd_fail(EXIT_INPUT, "%s: no programs there", a->file[0]);
+	n = hazard_list(&list);
+	for (unsigned i = 0; i < n; i++)
+		print_hazard(&list[i]);
+	printf("%u places in %u programs read an entry whose store is queued%s\n", n, programs,
+	       n ? "; each needs arch_flush_lazy_mmu_mode() before it, or must not read" : "");
+	return n ? cmd_worse(r, EXIT_DIVERGES) : r;
 }

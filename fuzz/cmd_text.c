@@ -115,8 +115,8 @@ int cmd_bugs(const struct cmd_args *a)
 		if (a->quiet)
 			puts(b->name);
 		else
-			printf("%s\n    %s\n    from %s; expected %s%s%s\n", b->name, b->what, b->from,
-			       b->signature, b->also ? ", or " : "", b->also ? b->also : "");
+			printf("%s\n    %s\n    in %s; from %s; expected %s%s%s\n", b->name, b->what, b->impl,
+			       b->from, b->signature, b->also ? ", or " : "", b->also ? b->also : "");
 	}
 	return 0;
 }

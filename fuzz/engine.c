@@ -7,7 +7,7 @@
  * hand) a finding aborts, after a DEDUP_TOKEN line: all our stacks look alike, the signature does not.
  *
  * Environment, all optional:
- *	PTDIFF_IMPL	implementation under test (opt)
+ *	PTDIFF_IMPL	implementation under test (opt, or the one that has the bug)
  *	PTDIFF_BUG	planted bug; its expected finding ends the process with status 77
  *	PTDIFF_SPOOL	folder for raw findings, <class>-<op>-<what>.bin
  *	PTDIFF_STATS	file that gets one line of figures about twice a second and at the end: executions, ops,
@@ -135,7 +135,7 @@ void engine_init(void)
 	char err[512];
 
 	exec_init();
-	eng.impl = impl_find(name && *name ? name : "opt", err, sizeof(err));
+	eng.impl = impl_find(name && *name ? name : bug_impl(getenv("PTDIFF_BUG")), err, sizeof(err));
 	if (!eng.impl)
 		die(err);
 	eng.bug = getenv("PTDIFF_BUG");

@@ -220,3 +220,11 @@ int bug_select(const char *name)
 	}
 	return -1;
 }
+
+const char *bug_impl(const char *name)
+{
+	for (unsigned i = 0; name && i < pt_nbugs; i++)
+		if (strcmp(name, pt_bugs[i].name) == 0)
+			return pt_bugs[i].impl;
+	return "opt";
+}

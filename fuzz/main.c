@@ -98,6 +98,11 @@ static const struct cmd {
 	 "write a replay's page-table events for another tool",
 	 "--format casemate: the trace lines of that checker of break-before-make, to OUT or standard output "
 	 "(docs/export.md says what it can judge). What ptdiff says of the program goes to standard error."},
+	{"hazards", "FILE|DIR...", 1, UINT_MAX, O_IMPL | O_BUG, cmd_hazards,
+	 "list reads of entries whose store is queued in lazy MMU mode",
+	 "Runs every program on an implementation that queues stores (`deferred`) and lists each pair of places once: "
+	 "who set the entry, who reads it before arch_flush_lazy_mmu_mode(), and how often. After each the flush is "
+	 "made and the program goes on. The exit status is 77 if there is one."},
 	{"bugs", "", 0, 0, O_QUIET, cmd_bugs, "list planted bugs", NULL},
 };
 enum { NCMDS = sizeof(cmds) / sizeof(cmds[0]) };
@@ -106,7 +111,7 @@ static const struct {
 	unsigned bit;
 	struct argp_option o;
 } options[] = {
-	{O_IMPL, {"impl", 'i', "NAME", 0, "implementation under test (default opt; `ptdiff impls`)", 0}},
+	{O_IMPL, {"impl", 'i', "NAME", 0, "implementation under test (default opt, or the one that has the bug; `ptdiff impls`)", 0}},
 	{O_BUG, {"bug", 'b', "NAME", 0, "with this planted bug (`ptdiff bugs`)", 0}},
 	{O_TRACE, {"trace", 't', NULL, 0, "print every step, also of programs that agree", 0}},
 	{O_OUT, {"output", 'o', "OUT", 0, "where to write", 0}},
@@ -186,7 +191,7 @@ int cmd_setup(const struct cmd_args *a, const struct pt_impl **impl)
 	if (r == -2)
 		return exec_sibling();
 	exec_init();
-	*impl = impl_find(a->impl, err, sizeof(err));
+	*impl = impl_find(a->impl ? a->impl : bug_impl(a->bug), err, sizeof(err));
 	return *impl ? 0 : cmd_fail(EXIT_USAGE, "%s", err);
 }
 
@@ -275,7 +280,7 @@ static int run_command(int argc, char **argv)
 	static char name[64], doc[1024];
 	struct argp_option opt[sizeof(options) / sizeof(options[0]) + 1] = {0};
 	struct argp argp = {opt, take, cmd->args, doc, NULL, NULL, NULL};
-	struct cmd_args a = {.impl = "opt"};
+	struct cmd_args a = {0};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -11,7 +11,8 @@
 #include "seam.h"
 
 enum pt_bug_id {
-#define PT_BUG(id, name, what, from, signature, also) PT_BUG_##id,
+#define PT_BUG(id, name, what, from, signature, also)		PT_BUG_##id,
+#define PT_BUG_IN(impl, id, name, what, from, signature, also) PT_BUG_##id,
 #include "bugs.def"
 	PT_NBUG
 };

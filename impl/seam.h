@@ -185,6 +185,7 @@ struct pt_bug {
 	const char *from;      /* thread or notes entry it comes from */
 	const char *signature; /* expected signature */
 	const char *also;      /* secondary signatures, space separated, or NULL */
+	const char *impl;      /* implementation that has it */
 };
 extern const struct pt_bug pt_bugs[];
 extern const unsigned pt_nbugs;
