@@ -59,10 +59,12 @@ static int options(const struct cmd_args *a, const struct pt_impl *impl, struct 
 	    (r = number("events", a->events, 0, EXH_MAX_EVENTS, 1, &o->events)) ||
 	    (r = number("time", a->time, 0, 1000000, 0, &secs)) || (r = headers(a->headers, &o->variants)))
 		return r;
-	if (exh_core_find(&o->core, a->core ? a->core : "full") != 0)
-		return cmd_fail(EXIT_USAGE,
-				"exhaust: --core %s: neither a core (--list shows them) nor a list of ops",
-				a->core);
+	r = exh_core_find(&o->core, a->core ? a->core : "full");
+	if (r)
+		return cmd_fail(EXIT_USAGE, "exhaust: --core %s: %s", a->core,
+				r == -2 ? "has an op that spans address spaces or leaves work to later ops; "
+					  "explored are those of core full"
+					: "neither a core (--list shows them) nor a list of ops");
 	if (!(impl->geometries & 1))
 		return cmd_fail(EXIT_USAGE, "exhaust: %s lacks the small geometry", impl->name);
 	o->seconds = secs;

@@ -683,7 +683,8 @@ static void search(void)
 
 struct file_head {
 	char magic[8];
-	uint32_t ops, pages, events, core_ops, core_events, folios, variants, nop, nev, sizes;
+	uint64_t core_ops;
+	uint32_t ops, pages, events, core_events, folios, variants, nop, nev, sizes;
 	int32_t bug;
 	char impl[32];
 	struct place at;

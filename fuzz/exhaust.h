@@ -18,7 +18,8 @@
 /* A named set of ops, with the values that are tried for them. */
 struct exh_core {
 	const char *name, *what;
-	uint32_t ops, events; /* bit sets of op_kind, ev_kind */
+	uint64_t ops;	      /* bit set of op_kind */
+	uint32_t events;      /* of ev_kind */
 	uint32_t folios;      /* bit set: 0..11 naturally aligned; 16 + i: folio i one page off */
 	const uint8_t *flags; /* of set_ptes (byte b); ends at 0xff */
 	bool arguments;	      /* also values that only some implementations look at */
@@ -67,8 +68,10 @@ struct exh_result {
 	char why[128]; /* EXH_BAD_FILE */
 };
 
-/* The core called `name`, or a comma separated list of ops with the values of core "full". 0 or -1. */
+/* The core called `name`, or a comma separated list of ops with the values of core "full". 0; -1: no such; -2: one of
+ * the ops cannot be explored. */
 int exh_core_find(struct exh_core *c, const char *name);
+bool exh_explores(uint64_t ops);
 void exh_run(const struct exh_opts *o, struct exh_result *r);
 void exh_stop(void); /* from a signal handler: stop at the next state */
 bool exh_stopped(void);

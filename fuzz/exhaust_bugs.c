@@ -72,9 +72,19 @@ static void own_core(const struct prog *p, struct exh_opts *o)
 		if (p->r[i].is_event)
 			o->core.events |= 1u << p->r[i].kind;
 		else
-			o->core.ops |= 1u << p->r[i].kind;
+			o->core.ops |= 1ull << p->r[i].kind;
 	}
 	o->variants &= 3; /* plain, dirty */
+}
+
+/* Otherwise nothing is known of shorter programs, but that the empty one is clean. */
+static bool is_explored(const struct prog *p)
+{
+	uint64_t ops = 0;
+
+	for (unsigned i = 0; i < p->n; i++)
+		ops |= p->r[i].is_event ? 0 : 1ull << p->r[i].kind;
+	return exh_explores(ops);
 }
 
 void exh_bug(int bug, const struct exh_opts *from, struct exh_row *row)
@@ -93,7 +103,8 @@ void exh_bug(int bug, const struct exh_opts *from, struct exh_row *row)
 	row->own = p.n > 4;
 	if (row->own)
 		own_core(&p, &o);
-	explore(&o, row);
+	if (is_explored(&p))
+		explore(&o, row);
 	pt_bug_on = -1;
 }
 

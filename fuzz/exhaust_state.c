@@ -12,7 +12,8 @@
  *   (gone, may_until, a block's last writer) lies before every window still to be opened. `loose` is compared
  *   with the number of the present section: hashed as that comparison. What a version that was replaced recorded
  *   (access, dirty) is read by nobody any more. Its value, and who replaced and flushed it, is: for blame.
- * - The executor: which tables there are. Tasks are idle, the lock is free.
+ * - The executor: which address spaces live, which tables they have, what is still owed in them, and whose user code
+ *   each CPU runs. Tasks are idle, locks are free, so no operation is open in any table.
  * - The implementation: assumed to keep no state between ops but in table memory (true of `opt` and of
  *   contpte.c; an implementation with state of its own, such as queued stores, must not be explored like this).
  *
@@ -33,13 +34,14 @@ static uint64_t hash_val(uint64_t h, const struct ref_val *v)
 {
 	if (v->kind == REF_NONE)
 		return mix(h, 1);
-	h = mix(h, v->pfn << 8 | v->kind << 4 | v->write << 2 | v->exec << 1 | v->special | (uint64_t)v->protnone << 3);
+	h = mix(h, v->pfn << 8 | v->kind << 4 | v->write << 2 | v->exec << 1 | v->special |
+			   (uint64_t)v->protnone << 3);
 	return v->kind == REF_PRESENT ? mix(h, v->folio) : h;
 }
 
 static uint64_t ad_bits(const struct ref_mm *mm, unsigned page, const struct ref_ad *ad)
 {
-	const uint32_t section = mm->section[ref_table_of(mm, page)];
+	const uint32_t section = mm->section[ref_table_of(mm, page)]; /* each table has its own */
 
 	return ad->must | ad->may << 1 | ad->ev << 2 | ad->ev_must << 3 |
 	       (uint64_t)(ad->loose && ad->loose == section) << 4;
@@ -70,11 +72,13 @@ static uint64_t hash_page(const struct ref_mm *mm, unsigned page)
 	return mix(h, page + 1);
 }
 
-uint64_t exh_state_hash(void)
+static uint64_t hash_space(uint64_t h, const struct space *sp)
 {
-	const struct ref_mm *mm = &ex.sp->mm;
-	uint64_t h = hw_future_hash();
+	const struct ref_mm *mm = &sp->mm;
 
+	if (!sp->alive)
+		return mix(h, 1); /* whatever it was before */
+	h = mix(h, sp->pt.asid);
 	for (unsigned p = 0; p < mm->npages; p++) {
 		const uint64_t x = hash_page(mm, p);
 
@@ -83,6 +87,18 @@ uint64_t exh_state_hash(void)
 	}
 	for (unsigned b = 0; b < REF_BLOCKS; b++)
 		h = mix(h, mm->block[b].any_ad | mm->block[b].teardown << 1);
-	
-	return mix(h, (ex.sp->leaf[0] != NULL) | (ex.sp->leaf[1] != NULL) << 1);
+	for (unsigned t = 0; t < REF_TABLES; t++)
+		h = mix(h, (sp->leaf[t] != NULL) | (mm->open[t] != NULL) << 1 | (mm->held_since[t] != 0) << 2);
+	return mix(h, sp->batched | sp->gathers << 1 | (unsigned)sp->unaudited << 9);
+}
+
+uint64_t exh_state_hash(void)
+{
+	uint64_t h = hw_future_hash();
+
+	for (unsigned i = 0; i < EX_SPACES; i++)
+		h = hash_space(h, &ex.space[i]);
+	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
+		h = mix(h, (uint64_t)(int64_t)ex.cpu_space[c]);
+	return mix(h, ex.next_asid);
 }

@@ -25,6 +25,12 @@ TXT
 	[[ $output == *"complete: no finding in any program of up to 2 records"* ]]
 }
 
+@test "exhaust: core full is clean to one op and one event under every header" {
+	run $ptdiff exhaust --quiet --ops 1 --events 1
+	[ "$status" -eq 0 ]
+	[[ $output == *"complete: no finding in any program of up to 2 records"* ]]
+}
+
 @test "exhaust: a planted bug is found with its shortest program, 77, and run agrees" {
 	run $ptdiff exhaust --quiet --bug convert-no-gather --core set_ptes --ops 3 --events 0
 	[ "$status" -eq 77 ]

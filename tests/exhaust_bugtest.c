@@ -94,7 +94,7 @@ static void minimizer_is_near_the_optimum(void **state)
 	static const char *const bugs[] = {
 		"convert-no-gather",	  "wrprotect-plain-store", "young-by-store",
 		"fold-permission-blind",  "wrprotect-no-unfold",   "full-clear-no-unfold-partial",
-		"tlbi-no-completion",	  "flush-short-range",	   "table-freed-early",
+		"tlbi-no-completion",	  "flush-short-range",	   "table-leaf-only-free",
 		"table-linked-uncleared", "gather-write-back",	   "access-flags-plain-store"};
 	struct exh_opts o = bounds("full", 3, 1, NULL);
 	struct exh_row row;
