@@ -463,10 +463,18 @@ static bool do_insert_pieces(struct mut *m)
 	return insert(m, at, r, n);
 }
 
+static void fill_park(struct mut *m, struct rec *r, const struct rec *op)
+{
+	static const uint8_t anchors[HW_NCLASS] = {2, 8, 2, 4, 1, 1, 0};
+
+	*r = (struct rec){.is_event = 1, .kind = EV_park, .cpu = op->cpu};
+	r->anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
+	r->nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
+}
+
 /* An op is preempted between two of its steps, and another CPU works on the same block meanwhile. */
 static bool do_insert_race(struct mut *m)
 {
-	static const uint8_t anchors[HW_NCLASS] = {2, 8, 2, 4, 1, 1, 0};
 	const unsigned at = any_boundary(m);
 	const bool reader = m->ops_allowed >> OP_ptep_get_lockless & 1 && percent(m, 60);
 	struct rec r[4];
@@ -478,15 +486,132 @@ static bool do_insert_race(struct mut *m)
 		m->p.h.ncpu = 2;
 	kind = reader ? (unsigned)OP_ptep_get_lockless : pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed);
 	fill_op(m, &r[0], kind, near_rec(m, at));
-	r[1] = (struct rec){.is_event = 1, .kind = EV_park, .cpu = r[0].cpu};
-	r[1].anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
-	r[1].nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
+	fill_park(m, &r[1], &r[0]);
 	for (unsigned k = 1 + below(m, 2); k; k--, n++) {
 		fill_op(m, &r[n], pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed), &r[0]);
 		r[n].block = r[0].block;
 		r[n].cpu = (uint8_t)((r[0].cpu + 1 + below(m, m->p.h.ncpu - 1u)) % m->p.h.ncpu);
 	}
 	return insert(m, at, r, n);
+}
+
+/* ---- sequences: what a caller needs before or after it to show anything ---- */
+
+enum { SEQ_STEPS = 5, SEQ_ANY = -2, SEQ_GONE = -1 };
+enum { ON_OTHER = 1, WHOLE = 2, PARKED = 4 }; /* CPU; range; preempted inside */
+
+struct seq_step {
+	const char *op; /* "any": whatever the program may have */
+	uint8_t how;
+};
+static const struct seq {
+	uint8_t weight;
+	struct seq_step step[SEQ_STEPS];
+} seqs[] = {
+	/* Parent and child share pages, and each has its CPU. */
+	{8, {{"set_ptes", WHOLE}, {"fork", 0}, {"switch", ON_OTHER}, {"any", ON_OTHER}, {"any", 0}}},
+	{4, {{"fork", 0}, {"switch", ON_OTHER}, {"touch", ON_OTHER}, {"cow", 0}, {"any", ON_OTHER}}},
+	{3, {{"fork", 0}, {"switch", ON_OTHER}, {"any", ON_OTHER}, {"exit", ON_OTHER}, {"any", 0}}},
+	{3, {{"fork", PARKED}, {"touch", ON_OTHER}, {"any", ON_OTHER}}},
+	/* Swapped out with the flush put off; somebody else trusts the empty entry. */
+	{4, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
+	{3, {{"swap_out", PARKED}, {"touch", ON_OTHER}, {"swap_in", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"swap_in", 0}, {"touch", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"migrate", PARKED}, {"touch", ON_OTHER}}},
+	/* Present to software only, and back. */
+	{3, {{"set_ptes", WHOLE}, {"numa", 0}, {"touch", ON_OTHER}}},
+	{3, {{"set_ptes", WHOLE}, {"mprotect", 0}, {"touch", ON_OTHER}, {"mprotect", 0}, {"touch", ON_OTHER}}},
+	{2, {{"touch", 0}, {"mprotect", PARKED}, {"touch", ON_OTHER}}},
+	/* Two removals at once, neither of which sees the other's entries. */
+	{4, {{"set_ptes", WHOLE}, {"zap", PARKED}, {"zap", ON_OTHER}, {"touch", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"madvise_free", 0}, {"touch", ON_OTHER}, {"zap", 0}}},
+	{2, {{"gup_fast", PARKED | ON_OTHER}, {"any", 0}, {"any", 0}}},
+	{2, {{"gup_fast", PARKED | ON_OTHER}, {"free_table", 0}, {"set_ptes", 0}}},
+	{2, {{"set_ptes", WHOLE}, {"mremap", 0}, {"touch", ON_OTHER}, {"set_ptes", 0}}},
+	{2, {{"touch", ON_OTHER}, {"young_ptes", 0}, {"zap", 0}}},
+};
+enum { NSEQS = sizeof(seqs) / sizeof(seqs[0]) };
+
+static int8_t seq_kinds[NSEQS][SEQ_STEPS];
+static uint8_t seq_weights[NSEQS]; /* 0: it has lost the point, since an op of it is not in the table */
+
+static int8_t kind_named(const char *name)
+{
+	if (!name)
+		return SEQ_GONE;
+	if (!strcmp(name, "any"))
+		return SEQ_ANY;
+	for (int i = 0; i < OP_NKINDS; i++)
+		if (!strcmp(op_descs[i].name, name))
+			return (int8_t)i;
+	return SEQ_GONE;
+}
+
+/* Names are compared once. */
+static void resolve_seqs(void)
+{
+	static bool done;
+
+	for (unsigned s = 0; s < NSEQS && !done; s++) {
+		seq_weights[s] = seqs[s].weight;
+		for (unsigned i = 0; i < SEQ_STEPS; i++) {
+			seq_kinds[s][i] = kind_named(seqs[s].step[i].op);
+			if (seqs[s].step[i].op && seq_kinds[s][i] == SEQ_GONE)
+				seq_weights[s] = 0;
+		}
+	}
+	done = true;
+}
+
+static unsigned fill_step(struct mut *m, struct rec *r, int kind, uint8_t how, const struct rec *by, unsigned cpu)
+{
+	const bool on_range = by && percent(m, 70);
+
+	fill_op(m, r, kind == SEQ_ANY ? pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed) : (unsigned)kind, by);
+	r->cpu = (uint8_t)((cpu + (how & ON_OTHER ? 1 : 0)) % m->p.h.ncpu);
+	if (how & WHOLE && percent(m, 75)) {
+		range_align(m, r);
+		if (kind == OP_set_ptes)
+			r->a &= 0x0f; /* naturally aligned: foldable */
+	} else if (how & WHOLE) {
+		range_straddle(m, r);
+	} else if (on_range) {
+		r->block = by->block;
+		if (op_descs[r->kind].args & A_NR) {
+			r->off = by->off;
+			r->nr = by->nr;
+		}
+	}
+	if (!(how & PARKED))
+		return 1;
+	fill_park(m, r + 1, r);
+	return 2;
+}
+
+static bool do_insert_seq(struct mut *m)
+{
+	const unsigned at = any_boundary(m);
+	struct rec r[2 * SEQ_STEPS];
+	unsigned n = 0, s, cpu;
+
+	resolve_seqs();
+	s = weighted(m, seq_weights, NSEQS);
+	if (!seq_weights[s])
+		return do_insert_op(m);
+	if (m->p.h.ncpu < 2)
+		m->p.h.ncpu = 2;
+	cpu = percent(m, 80) ? 0 : below(m, m->p.h.ncpu);
+	for (unsigned i = 0; i < SEQ_STEPS && seq_kinds[s][i] != SEQ_GONE; i++) {
+		const int kind = seq_kinds[s][i];
+		uint8_t how = seqs[s].step[i].how;
+
+		if (kind >= 0 && !(m->ops_allowed >> kind & 1) && percent(m, 50))
+			continue; /* the swarm has it off: half of the time it is meant */
+		if (!(m->evs_allowed >> EV_park & 1))
+			how &= (uint8_t)~PARKED;
+		n += fill_step(m, r + n, kind, how, n ? r : near_rec(m, at), cpu);
+	}
+	return n && insert(m, at, r, n);
 }
 
 static bool do_delete_op(struct mut *m)
@@ -843,6 +968,8 @@ static void fill_program(struct mut *m, unsigned nops)
 			do_insert_pieces(m);
 		else if (x < 35)
 			do_insert_race(m);
+		else if (x < 43)
+			do_insert_seq(m);
 		else
 			do_insert_op(m);
 		if (percent(m, 45))
@@ -878,11 +1005,11 @@ static const struct {
 	bool (*fn)(struct mut *);
 	uint8_t weight, grows;
 } changes[] = {
-	{do_insert_op, 16, 1},	  {do_insert_pair, 8, 1}, {do_insert_pieces, 3, 1}, {do_insert_race, 3, 1},
-	{do_insert_event, 16, 1}, {do_duplicate, 5, 1},	  {do_delete_op, 10, 0},    {do_delete_event, 4, 0},
-	{do_swap_ops, 5, 0},	  {do_change_kind, 6, 0}, {do_move_event, 8, 0},    {do_change_event, 8, 0},
-	{do_rehome_event, 3, 0},  {do_change_arg, 12, 0}, {do_range, 12, 0},	    {do_salt, 3, 0},
-	{do_header, 9, 0},	  {do_truncate, 2, 0},	  {do_gather, 2, 0},
+	{do_insert_op, 16, 1},	 {do_insert_pair, 8, 1},   {do_insert_pieces, 3, 1}, {do_insert_race, 3, 1},
+	{do_insert_seq, 5, 1},	 {do_insert_event, 16, 1}, {do_duplicate, 5, 1},     {do_delete_op, 10, 0},
+	{do_delete_event, 4, 0}, {do_swap_ops, 5, 0},	   {do_change_kind, 6, 0},   {do_move_event, 8, 0},
+	{do_change_event, 8, 0}, {do_rehome_event, 3, 0},  {do_change_arg, 12, 0},   {do_range, 12, 0},
+	{do_salt, 3, 0},	 {do_header, 9, 0},	   {do_truncate, 2, 0},	     {do_gather, 2, 0},
 };
 enum { NCHANGES = sizeof(changes) / sizeof(changes[0]) };
 
