@@ -349,6 +349,7 @@ static void task_switch_in(struct task *t)
 		t->started = true;
 	}
 	t->state = TASK_READY;
+	t->turn++;
 	ex.cur = t;
 	ex.sp = t->sp;
 	hw_run_on((unsigned)(t - ex.task));
@@ -629,6 +630,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 		hw_set_current(i, &ex.task[i].pt);
 	}
 	hazard_reset();
+	cost_reset();
 	build_first();
 	env = (struct pt_env){.page_shift = ex.geo->page_shift,
 			      .table_bits = ex.geo->table_bits,
@@ -682,6 +684,7 @@ void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 		task_finish(&ex.task[i]);
 	if (!ex.stop)
 		check_end();
+	cost_report();
 	out->steps = hw.step;
 	ex_observe(out->steps);
 	out->hash = ex.hash;

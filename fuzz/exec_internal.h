@@ -7,6 +7,7 @@
 #ifndef FUZZ_EXEC_INTERNAL_H
 #define FUZZ_EXEC_INTERNAL_H
 
+#include "cost.h"
 #include "exec.h"
 #include "fiber.h"
 #include "hazard.h"
@@ -64,7 +65,8 @@ struct opctx {
 	unsigned outside_n; /* stores to entries outside the open call's blocks */
 	const uint64_t *outside[16];
 	struct code_place at;	  /* the caller's line of the seam call under way */
-	uint32_t cost[HW_NCLASS]; /* `ord` when the open seam call began */
+	struct cost_mark cost; /* where the open seam call began */
+	const struct pt_gather *gather; /* what an open tlb_flush() was given */
 };
 
 struct task {
@@ -76,6 +78,8 @@ struct task {
 	int8_t waits_for;  /* waits == EX_NLOCKS: until that task's op is over */
 	struct space *sp;  /* address space that it works on now */
 	struct pt_task pt;
+	unsigned turn; /* times it was let run */
+	struct cost_section section;
 	struct opctx op;
 };
 

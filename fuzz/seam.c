@@ -163,7 +163,7 @@ void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 		c->own = (uintptr_t)ex_ptep(op->lo);
 		c->own_bytes = c->own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
 	}
-	memcpy(c->cost, c->ord, sizeof(c->cost));
+	cost_begin(&c->cost);
 }
 
 /* A/D of a folded block live in any of its entries. */
@@ -248,6 +248,8 @@ static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 		ex_observe(ret->val.pfn << 3 | ret->dirty << 2 | ret->young << 1 | ret->val.write);
 	if (v.cls)
 		ex_verdict(&v);
+	if (!ex.stop)
+		cost_end(op);
 	if (op->ret != REF_RET_LOCKLESS) {
 		ex.cur->op.own_bytes = 0;
 		if (!ex.stop)
@@ -351,6 +353,7 @@ void seam_tlb_flush(const struct pt_gather *g)
 		hi = (unsigned)((g->end - ex.va) >> shift);
 	if (g->fullmm ? !g->freed_tables : !g->cleared_ptes)
 		hi = lo;
+	ex.cur->op.gather = g;
 	seam_begin(&op, API_tlb_flush, lo, hi - lo);
 	ex.impl->tlb_flush(&ex.sp->pt, g);
 	seam_done(&op);

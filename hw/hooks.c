@@ -295,6 +295,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 	step(HW_C_BARRIER, NULL, fn, line);
 	switch (k) {
 	case HW_DSB:
+		hw.n[HW_N_DSB]++;
 		dsb(d, t);
 		break;
 	case HW_DMB:
@@ -302,6 +303,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 			hw_m.cpu[hw.cpu].group++;
 		break;
 	case HW_ISB:
+		hw.n[HW_N_ISB]++;
 		hw_do_context_sync(hw.cpu);
 		break;
 	}
@@ -312,6 +314,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 void hw_tlbi(unsigned op, uint64_t xt, const char *fn, int line)
 {
 	step(HW_C_TLBI, NULL, fn, line);
+	hw.n[HW_N_WIDE] += (op & ~(unsigned)HW_TLBI_IS) <= HW_TLBI_ASIDE1;
 	tlbi_issue(hw.cpu, op, xt, fn, line);
 	if (unlikely(hw.trace != NULL))
 		trace(HW_T_TLBI, NULL, op, xt, 0, true, fn, line);
@@ -320,6 +323,7 @@ void hw_tlbi(unsigned op, uint64_t xt, const char *fn, int line)
 void hw_notify_secondary(unsigned asid, uint64_t start, uint64_t end, const char *fn, int line)
 {
 	step(HW_C_TLBI, NULL, fn, line);
+	hw.n[HW_N_NOTIFY]++;
 	if (hw.cfg.smmu)
 		tlbi_notify(hw.cpu, asid, start, end);
 	if (unlikely(hw.trace != NULL))

@@ -88,6 +88,9 @@ struct hw_config {
 /* Hook classes: where events anchor. */
 enum hw_class { HW_C_ANY, HW_C_LOAD, HW_C_STORE, HW_C_ATOMIC, HW_C_BARRIER, HW_C_TLBI, HW_C_OTHER, HW_NCLASS };
 
+/* Kinds of steps within a class, counted too: they differ in cost. WIDE: TLBIs of a whole ASID or of everything. */
+enum hw_count { HW_N_DSB = HW_NCLASS, HW_N_ISB, HW_N_NOTIFY, HW_N_WIDE, HW_NCOUNT };
+
 /* What the machine itself reports. The string of each is the last word of the signature. */
 enum hw_finding {
 	HW_F_NONE,
@@ -180,7 +183,7 @@ struct hw_machine {
 	void (*on_executed)(void *p);
 	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
-	uint32_t n[HW_NCLASS];	 /* steps by class since reset (cost accounting) */
+	uint32_t n[HW_NCOUNT];	 /* steps since reset, by class and by kind (cost accounting) */
 };
 extern struct hw_machine hw;
 

@@ -305,16 +305,16 @@ static void pmd_clear(uint64_t *pmdp)
 	.arch_enter_lazy_mmu_mode = arch_enter_lazy_mmu_mode,                                                      \
 	.arch_leave_lazy_mmu_mode = arch_leave_lazy_mmu_mode, .arch_flush_lazy_mmu_mode = arch_flush_lazy_mmu_mode
 #define OPT_PAUSE .lazy_mmu_mode_pause = lazy_mmu_mode_pause, .lazy_mmu_mode_resume = lazy_mmu_mode_resume
-#define OPT_PROFILE(lazy_)                                                                                         \
+#define OPT_PROFILE(lazy_, form)                                                                                   \
 	{                                                                                                          \
-		.fold_no_tlbi = true, .young_batched = true, .lazy = lazy_                                         \
+		.fold_no_tlbi = true, .young_batched = true, .lazy = lazy_, .lazy_form = form                      \
 	}
 
 const struct pt_impl impl_opt = {
 	.name = "opt",
 	.what = "built-in: contiguous user mappings as in Linux 6.12 to 7.x, teardown with an A/D stash, batched "
 		"barriers",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -325,7 +325,7 @@ const struct pt_impl impl_opt = {
 const struct pt_impl impl_opt_v1 = {
 	.name = "opt-v1",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by an atomic for each entry",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 1),
 	.reset = opt_v1_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -334,7 +334,7 @@ const struct pt_impl impl_opt_v1 = {
 const struct pt_impl impl_opt_v2 = {
 	.name = "opt-v2",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by two loads for each entry",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 2),
 	.reset = opt_v2_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -344,7 +344,7 @@ const struct pt_impl impl_opt_v3 = {
 	.name = "opt-v3",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by one load for each entry (6.16 to "
 		"6.19)",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 3),
 	.reset = opt_v3_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -353,7 +353,7 @@ const struct pt_impl impl_opt_v3 = {
 const struct pt_impl impl_opt_none = {
 	.name = "opt-none",
 	.what = "opt without lazy MMU mode: barriers after each kernel entry (up to 6.15)",
-	.profile = OPT_PROFILE(PT_LAZY_NONE),
+	.profile = OPT_PROFILE(PT_LAZY_NONE, 0),
 	.reset = opt_none_reset,
 	OPT_COMMON,
 };
