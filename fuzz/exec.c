@@ -5,6 +5,7 @@
  * Property: see exec.h. Each op runs on its CPU's task (a fiber); an event fires before the step its anchor
  * names; a parked task goes on when its CPU has its next op, when somebody needs a lock of its, or at the end.
  */
+#include "callers/kernel.h"
 #include "exec_internal.h"
 
 #include <stdarg.h>
@@ -111,6 +112,13 @@ static void on_bug(const char *what, const char *fn, int line)
 		task_abort();
 }
 
+void exec_context_sync(unsigned cpu)
+{
+	hw_do_context_sync(cpu);
+	if (ex.kernel.on)
+		ref_k_context_sync(&ex.kernel.ref, cpu);
+}
+
 static void task_stop(enum task_state s)
 {
 	struct task *t = ex.cur;
@@ -146,10 +154,12 @@ static void on_free(void)
 			task_stop(TASK_WAITS_READERS);
 }
 
-bool exec_holds_lock(unsigned task)
+bool exec_holds_lock(unsigned cpu)
 {
+	const int task = (int)(ex.on[cpu] - ex.task);
+
 	for (unsigned l = EX_LOCK_PT; l < EX_LOCK_MM; l++)
-		if (ex.lock[l].owner == (int)task)
+		if (ex.lock[l].owner == task)
 			return true;
 	return false;
 }
@@ -174,10 +184,15 @@ static void fire(struct opctx *c, unsigned i)
 		if (!c->inside || ex.p->h.ncpu < 2)
 			return;
 		if (ex.log)
-			fprintf(ex.log, "    -- cpu%u is preempted here\n", (unsigned)(ex.cur - ex.task));
+			fprintf(ex.log, "    -- cpu%u is preempted here\n", ex.cur->cpu);
 		task_stop(TASK_PARKED);
 		if (ex.log)
-			fprintf(ex.log, "    -- cpu%u goes on\n", (unsigned)(ex.cur - ex.task));
+			fprintf(ex.log, "    -- cpu%u goes on\n", ex.cur->cpu);
+		return;
+	}
+	if (e->kind == EV_move) {
+		if (c->inside)
+			kernel_move(e, &ex.eff[c->ev_lo + i]);
 		return;
 	}
 	if (!c->inside) { /* it had no such step: that is what "end" means */
@@ -283,7 +298,7 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 		fire_at(c, cls, fn);
 	if (c->lockless)
 		lockless_progress(c);
-	hw.cpu = (uint8_t)(t - ex.task);
+	hw.cpu = t->cpu;
 }
 
 /* About 100 times an execution: little is done before it is known to be of interest. */
@@ -301,6 +316,8 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 		task_abort();
 	if (hw.step > EX_STEP_LIMIT)
 		step_limit(c);
+	if (c->nested)
+		return;
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
@@ -322,6 +339,8 @@ static void task_main(void *arg)
 		c->inside = true;
 		if (ex.log)
 			replay_op(c->r);
+		if (ex.kernel.on)
+			kernel_op_starts(c->r);
 		r = run_fns[c->r->kind](c->r, &ex.eff[c->rec]);
 		if (ex.log)
 			replay_result(c->r, &ex.eff[c->rec], r);
@@ -334,7 +353,8 @@ static void task_main(void *arg)
 			ex.out->effective++;
 		exec_stats.effective[c->r->kind] += r > 0;
 		exec_stats.unsupported[c->r->kind] += r < 0;
-		hw_do_context_sync((unsigned)(t - ex.task)); /* back to the user */
+		if (!(op_descs[c->r->kind].args & A_KERNEL))
+			exec_context_sync(t->cpu); /* back to the user */
 		if (!ex.stop)
 			fire_rest(c);
 		t->state = TASK_IDLE;
@@ -352,7 +372,7 @@ static void task_switch_in(struct task *t)
 	t->turn++;
 	ex.cur = t;
 	ex.sp = t->sp;
-	hw_run_on((unsigned)(t - ex.task));
+	hw_run_on(t->cpu);
 	hw.pick_salt = t->op.r->salt;
 	fiber_switch(&ex.main, &t->fb);
 	ex.cur = NULL;
@@ -427,7 +447,7 @@ static void arm(struct opctx *c)
 static unsigned run_record(unsigned i)
 {
 	const struct rec *r = &ex.p->r[i];
-	struct task *t = &ex.task[r->cpu];
+	struct task *t = ex.on[r->cpu];
 	unsigned end = i + 1;
 
 	while (end < ex.p->n && ex.p->r[end].is_event)
@@ -445,8 +465,10 @@ static unsigned run_record(unsigned i)
 	ex.out->ops++;
 	exec_stats.ops[r->kind]++;
 	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
-	 * is the op's own (the lock's release has ordered it before anything that follows). */
-	hw_do_drain(r->cpu, -1);
+	 * is the op's own (the lock's release has ordered it before anything that follows). Nothing of that for what the
+	 * kernel maps for itself. */
+	if (!(op_descs[r->kind].args & A_KERNEL))
+		hw_do_drain(r->cpu, -1);
 	task_run(t);
 	return end;
 }
@@ -626,17 +648,21 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 			ex.task[i].started = false; /* abandoned in the last execution */
 		ex.task[i].state = TASK_IDLE;
 		ex.task[i].sp = &ex.space[0];
+		ex.task[i].cpu = (uint8_t)i;
+		ex.on[i] = &ex.task[i];
 		ex.task[i].pt = (struct pt_task){.id = i};
 		hw_set_current(i, &ex.task[i].pt);
 	}
 	hazard_reset();
 	cost_reset();
 	build_first();
+	kernel_reset();
 	env = (struct pt_env){.page_shift = ex.geo->page_shift,
 			      .table_bits = ex.geo->table_bits,
 			      .levels = ex.geo->levels,
 			      .cont_bits = ex.geo->cont_bits,
 			      .mm = &ex.space[0].pt,
+			      .kernel = &ex.kernel.pt,
 			      .folios = ex.folio[p->h.geo],
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
@@ -666,6 +692,8 @@ static void check_end(void)
 {
 	if (ex.log)
 		fprintf(ex.log, "end: all stores drained, every page compared, one page of each block walked\n");
+	if (ex.kernel.on)
+		kernel_check_end();
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
 	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++)

@@ -12,6 +12,7 @@
 #include "fiber.h"
 #include "hazard.h"
 #include "hw/hw.h"
+#include "ref/kernel.h"
 #include "ref/ref.h"
 
 #define EX_ASID	      0x42 /* of the first address space; each later one gets the next */
@@ -21,8 +22,9 @@
 #define EX_SPACES     2	  /* user address spaces: the first, and its child */
 #define EX_NOBODY     (-1)
 
-/* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). */
-enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_NLOCKS = EX_LOCK_MM + EX_SPACES };
+/* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). That of
+ * the kernel's tables is taken alone. */
+enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES, EX_NLOCKS };
 
 enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
 
@@ -43,6 +45,18 @@ struct space {
 	uint64_t gather[PROG_BLOCKS];
 };
 
+/* The kernel's half: a window of the same shape as a user's. */
+struct kspace {
+	bool on; /* the program has ops or events on it */
+	struct ref_kernel ref;
+	struct pt_mm pt;
+	uint64_t va;		    /* address of page 0 */
+	uint64_t *leaf[REF_TABLES]; /* level-3 tables, NULL until made */
+	uint64_t *pmdp[REF_TABLES];
+	uint8_t in_kernel;	       /* set of CPUs that have not returned to the user since a kernel op */
+	struct pt_task idle[HW_MAX_CPU]; /* who runs on a CPU while its task is switched out */
+};
+
 struct ex_lock {
 	int8_t owner;	 /* task that holds it (for writing), EX_NOBODY */
 	uint8_t readers; /* mmap lock: tasks that hold it for reading */
@@ -59,6 +73,8 @@ struct opctx {
 	bool inside;		 /* between begin and end of the op (events at its end come later) */
 	bool lockless;
 	bool effective;
+	bool nested;  /* steps are not the op's: an interrupt's, a context switch's */
+	uint8_t ran; /* CPUs the task ran on inside the innermost call of the kernel's seam */
 	/* Entries of the open seam call's blocks: stores to them are its own. */
 	uintptr_t own;
 	size_t own_bytes;
@@ -76,6 +92,7 @@ struct task {
 	uint8_t waits;	   /* TASK_WAITS: lock it needs */
 	bool waits_shared; /* for reading */
 	int8_t waits_for;  /* waits == EX_NLOCKS: until that task's op is over */
+	uint8_t cpu;	   /* that it runs on: its own number until it migrates */
 	struct space *sp;  /* address space that it works on now */
 	struct pt_task pt;
 	unsigned turn; /* times it was let run */
@@ -90,9 +107,11 @@ struct exec {
 	struct ref_mm mm;
 	struct fiber main;
 	struct task task[HW_MAX_CPU];
+	struct task *on[HW_MAX_CPU]; /* the task of each CPU */
 	struct task *cur;
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
+	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU]; /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
 	unsigned next_asid;
 	struct ex_lock lock[EX_NLOCKS];
@@ -169,7 +188,15 @@ void ex_verdict(const struct ref_verdict *v);
 	X(tlb_flush)                 \
 	X(flush_tlb_mm)              \
 	X(arch_tlbbatch_flush)       \
-	X(arch_flush_tlb_batched_pending)
+	X(arch_flush_tlb_batched_pending) \
+	X(set_huge_pte_at)           \
+	X(huge_ptep_get_and_clear)   \
+	X(flush_tlb_kernel_range)    \
+	X(arch_enter_lazy_mmu_mode)  \
+	X(arch_leave_lazy_mmu_mode)  \
+	X(arch_flush_lazy_mmu_mode)  \
+	X(lazy_mmu_mode_pause)       \
+	X(lazy_mmu_mode_resume)
 enum ex_api {
 	API_FIRST = OP_NKINDS - 1,
 #define X(name) API_##name,
@@ -231,7 +258,9 @@ void run_event(const struct rec *r, struct rec *eff);
 void task_wait(unsigned lock, bool shared); /* lets its owner go on, then returns */
 void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);
-bool exec_holds_lock(unsigned task); /* of a table */
+bool exec_holds_lock(unsigned cpu); /* its task does, of a table */
+/* Exception entry or return, or the effect of ISB, on this CPU. */
+void exec_context_sync(unsigned cpu);
 /* A new address space with tables above level 3 but none there. */
 void exec_space_create(struct space *sp);
 /* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). */
@@ -242,6 +271,7 @@ void exec_cpu_switch(unsigned cpu, int space);
 void replay_op(const struct rec *r);
 void replay_result(const struct rec *r, const struct rec *eff, int result);
 void replay_blocks(void);
+void replay_kernel(void);
 void replay_hw(const struct hw_trace *t);
 
 #endif

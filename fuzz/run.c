@@ -6,6 +6,7 @@
  * (a flush before anything new is mapped) it is done here.
  */
 #include "callers/callers.h"
+#include "callers/kernel.h"
 
 #include <string.h>
 
@@ -432,8 +433,10 @@ static int agent_of(const struct rec *r)
 		return ex.p->h.smmu ? HW_SMMU : -1;
 	for (unsigned i = 0; i < ex.p->h.ncpu; i++) {
 		unsigned a = (r->cpu + i) % ex.p->h.ncpu;
-		const struct task *t = &ex.task[a];
+		const struct task *t = ex.on[a];
 
+		if (ex.kernel.in_kernel >> a & 1 && r->kind != EV_sync)
+			continue;
 		if (t->state == TASK_IDLE || (t == ex.cur && !t->op.inside))
 			return (int)a;
 	}
@@ -459,6 +462,10 @@ void run_event(const struct rec *r, struct rec *eff)
 {
 	int agent = agent_of(r);
 
+	if (r->kind == EV_irq) {
+		kernel_irq(r, eff);
+		return;
+	}
 	if (r->kind == EV_drain) {
 		hw_do_drain(r->cpu % ex.p->h.ncpu, r->a & 7);
 		return;
@@ -477,7 +484,7 @@ void run_event(const struct rec *r, struct rec *eff)
 		break;
 	case EV_sync:
 		if (agent != HW_SMMU)
-			hw_do_context_sync((unsigned)agent);
+			exec_context_sync((unsigned)agent);
 		break;
 	default:
 		break;

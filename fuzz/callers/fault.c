@@ -49,10 +49,10 @@ int run_touch(const struct rec *r, struct rec *eff)
 			for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 				if (!exec_holds_lock(c))
 					hw_do_drain(c, -1);
-		hw_do_context_sync(r->cpu); /* exception return to the user */
+		exec_context_sync(r->cpu); /* exception return to the user */
 		if (seam_access(&a, op.page) == HW_OK || ex.stop)
 			return 1;
-		hw_do_context_sync(r->cpu); /* exception entry */
+		exec_context_sync(r->cpu); /* exception entry */
 		if (!handle_fault(op.page, write))
 			return 1;
 		if (try == 3)
