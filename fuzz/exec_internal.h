@@ -189,6 +189,7 @@ void ex_verdict(const struct ref_verdict *v);
 	X(flush_tlb_mm)              \
 	X(arch_tlbbatch_flush)       \
 	X(arch_flush_tlb_batched_pending) \
+	X(arch_tlbbatch_add_pending) \
 	X(set_huge_pte_at)           \
 	X(huge_ptep_get_and_clear)   \
 	X(flush_tlb_kernel_range)    \

@@ -76,6 +76,13 @@ void seam_mmap_unlock(bool shared)
 		l->owner = EX_NOBODY;
 }
 
+/* An invalidation that is complete only when somebody waits for it. */
+static void promises_nothing(struct ref_mm *mm, struct ref_op *op)
+{
+	(void)mm;
+	op->flushes = true;
+}
+
 static const ref_contract contracts[API_END] = {
 #define X(name) [OP_##name] = ref_##name,
 	REF_OPS(X)
@@ -84,6 +91,7 @@ static const ref_contract contracts[API_END] = {
 	[API_flush_tlb_mm] = ref_flush_tlb_range,
 	[API_arch_tlbbatch_flush] = ref_flush_tlb_range,
 	[API_arch_flush_tlb_batched_pending] = ref_flush_tlb_range,
+	[API_arch_tlbbatch_add_pending] = promises_nothing,
 };
 
 const char *seam_name(unsigned id)
@@ -159,7 +167,7 @@ void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 	ex.sp->block_prev[b] = id;
 	c->outside_n = 0;
 	ref_begin(&ex.sp->mm, op, contracts[id]);
-	if (op->ret != REF_RET_LOCKLESS) {
+	if (op->ret != REF_RET_LOCKLESS && !op->flushes) {
 		c->own = (uintptr_t)ex_ptep(op->lo);
 		c->own_bytes = c->own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
 	}
@@ -252,7 +260,9 @@ static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 		cost_end(op);
 	if (op->ret != REF_RET_LOCKLESS) {
 		ex.cur->op.own_bytes = 0;
-		if (!ex.stop)
+		if (op->flushes) /* others may be at work there: it has no business with entries */
+			audit_outside(op->id);
+		else if (!ex.stop)
 			seam_audit(op);
 	}
 	if (ex.log)

@@ -234,10 +234,19 @@ static uint64_t modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, ui
 	return get_and_clear_full_ptes(mm, addr, ptep, nr, 0);
 }
 
+/*
+ * A batch that covers a run is stored folded. Before start it may have been single entries, which are still cached: a
+ * change of size without an invalidation, which only some CPUs bear (DDI 0487 D8.16.1). Linux leaves it out.
+ */
 static void modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t old,
 				    uint64_t val, unsigned nr)
 {
-	set_raw_ptes(mm, addr, ptep, pte_modify(entry_make(old), entry_make(val)), nr);
+	const uint64_t was = entry_make(old), pte = pte_modify(was, entry_make(val)), end = addr + nr * PAGE_SIZE;
+	const bool folds = ((addr + CONT_PTE_SIZE - 1) & CONT_PTE_MASK) + CONT_PTE_SIZE <= end;
+
+	if (folds && pte_valid(was) && pte_valid(pte) && !hw_feature(HW_FEAT_BBML2_NOABORT))
+		__flush_tlb_range(mm, addr, end, PAGE_SIZE, true, 3);
+	set_raw_ptes(mm, addr, ptep, pte, nr);
 }
 
 static void flush_tlb_range(const struct pt_mm *mm, uint64_t start, uint64_t end, bool last_level)
