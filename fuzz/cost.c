@@ -92,7 +92,7 @@ bool cost_budget(unsigned id, const struct cost_facts *f, struct cost_budget *b)
 {
 	const unsigned n = f->n, C = f->C, m = f->m, ends = f->ends, cuts = f->cuts, runs = f->runs,
 		       fills = f->fills;
-	const bool folded = f->folded, gains = f->gains, full = f->full, batch = f->batch;
+	const bool folded = f->folded, gains = f->gains, full = f->full, batch = f->batch, loose = f->loose;
 
 #define T(k) cost_tlbis(k, f->ranges)
 	switch (id) {
@@ -255,6 +255,15 @@ static void facts_of_edges(struct cost_facts *f, unsigned page, unsigned end)
 	f->fills = (end >> ex.cont_bits) - (page >> ex.cont_bits);
 }
 
+/* Single entries that fill a whole block. */
+static bool loose_blocks(unsigned page, unsigned end)
+{
+	for (page = (page + ex.cont - 1) & ~(ex.cont - 1); page + ex.cont <= end; page += ex.cont)
+		if ((ex.sp->seen[page] & (HW_D_VALID | HW_D_CONT)) == HW_D_VALID)
+			return true;
+	return false;
+}
+
 static void facts_of(struct cost_facts *f, const struct ref_op *op)
 {
 	const struct pt_profile *p = &ex.impl->profile;
@@ -278,6 +287,8 @@ static void facts_of(struct cost_facts *f, const struct ref_op *op)
 	facts_of_edges(f, page, end);
 	if (op->id == API_modify_prot_start_ptes && !f->batch)
 		f->runs = folded_runs(page, end);
+	if (op->id == API_modify_prot_start_ptes && f->batch && f->n > 1 && f->convert_flushes)
+		f->loose = loose_blocks(page, end);
 	f->gains = op->write && f->folded && !(ex.impl->entry_read(ex.sp->seen[page]) & PT_WRITE);
 }
 

@@ -48,7 +48,7 @@ struct cost_section {
 /* What decides about a budget. */
 struct cost_facts {
 	unsigned n, C, m, ends, cuts, runs, fills;
-	bool folded, gains, full, batch;
+	bool folded, gains, full, batch, loose;
 	bool convert_flushes; /* a conversion needs its TLBIs */
 	bool ranges;	      /* FEAT_TLBIRANGE */
 	unsigned table_pages; /* pages that a table spans */

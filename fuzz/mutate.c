@@ -514,10 +514,10 @@ static const struct seq {
 	{3, {{"fork", 0}, {"switch", ON_OTHER}, {"any", ON_OTHER}, {"exit", ON_OTHER}, {"any", 0}}},
 	{3, {{"fork", PARKED}, {"touch", ON_OTHER}, {"any", ON_OTHER}}},
 	/* Swapped out with the flush put off; somebody else trusts the empty entry. */
-	{4, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
+	{4, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
 	{3, {{"swap_out", PARKED}, {"touch", ON_OTHER}, {"swap_in", ON_OTHER}}},
 	{2, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"swap_in", 0}, {"touch", ON_OTHER}}},
-	{2, {{"set_ptes", WHOLE}, {"migrate", PARKED}, {"touch", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"migrate", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
 	/* Present to software only, and back. */
 	{3, {{"set_ptes", WHOLE}, {"numa", 0}, {"touch", ON_OTHER}}},
 	{3, {{"set_ptes", WHOLE}, {"mprotect", 0}, {"touch", ON_OTHER}, {"mprotect", 0}, {"touch", ON_OTHER}}},
