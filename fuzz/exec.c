@@ -327,6 +327,12 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 
 /* --- running ops */
 
+/* A kernel thread works for itself; everything else is done for a user. */
+static bool may_run(const struct rec *r)
+{
+	return ex.cpu_space[r->cpu] >= 0 || op_descs[r->kind].args & ~(A_PAGE | A_NR);
+}
+
 static void task_main(void *arg)
 {
 	struct task *t = arg;
@@ -341,7 +347,7 @@ static void task_main(void *arg)
 			replay_op(c->r);
 		if (ex.kernel.on)
 			kernel_op_starts(c->r);
-		r = run_fns[c->r->kind](c->r, &ex.eff[c->rec]);
+		r = may_run(c->r) ? run_fns[c->r->kind](c->r, &ex.eff[c->rec]) : 0;
 		if (ex.log)
 			replay_result(c->r, &ex.eff[c->rec], r);
 		c->effective = r > 0;
@@ -423,7 +429,8 @@ static void task_run(struct task *t)
 void exec_wait_for_others(const struct space *sp)
 {
 	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
-		while (&ex.task[i] != ex.cur && is_active(&ex.task[i]) && ex.task[i].sp == sp && !ex.stop) {
+		while (&ex.task[i] != ex.cur && is_active(&ex.task[i]) && !ex.stop &&
+		       (ex.task[i].sp == sp || ex.cpu_space[ex.task[i].cpu] == (int)ex_space_id(sp))) {
 			ex.cur->waits = EX_NLOCKS;
 			ex.cur->waits_for = (int8_t)i;
 			task_stop(TASK_WAITS);
@@ -560,6 +567,7 @@ static void build_upper(struct space *sp)
 void exec_space_create(struct space *sp)
 {
 	sp->alive = true;
+	sp->dying = false;
 	sp->unaudited = 0;
 	sp->batched = false;
 	sp->gathers = 0;
@@ -576,17 +584,29 @@ void exec_space_create(struct space *sp)
 void exec_space_retire(struct space *sp)
 {
 	sp->alive = false;
+	sp->dying = true;
 	for (unsigned c = 0; c < HW_MAX_CPU; c++)
 		if (ex.cpu_space[c] == (int)ex_space_id(sp))
 			ex.cpu_space[c] = EX_NOBODY;
 	hw_retire_asid(sp->pt.asid);
 }
 
+void exec_space_gone(struct space *sp)
+{
+	sp->dying = false;
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		if (ex.cpu_loaded[c] == (int)ex_space_id(sp))
+			ex.cpu_loaded[c] = EX_NOBODY;
+}
+
 void exec_cpu_switch(unsigned cpu, int space)
 {
 	ex.cpu_space[cpu] = space;
-	if (space >= 0)
-		hw_set_context(cpu, ex.space[space].pt.root, ex.space[space].pt.asid);
+	if (space < 0)
+		return;
+	ex.cpu_loaded[cpu] = space;
+	ex.cpu_root[cpu] = ex.space[space].pt.root;
+	hw_set_context(cpu, ex.space[space].pt.root, ex.space[space].pt.asid);
 }
 
 /* The first address space comes with its tables, and every agent runs in it. */
@@ -598,7 +618,8 @@ static void build_first(void)
 
 	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
 	ex.next_asid = EX_ASID;
-	ex.space[1].alive = false;
+	ex.space[1].alive = ex.space[1].dying = false;
+	memset(ex.dead_root, 0, sizeof(ex.dead_root));
 	memset(ex.space[1].leaf, 0, sizeof(ex.space[1].leaf));
 	exec_space_create(sp);
 	for (unsigned i = 0; i < REF_TABLES; i++) {
@@ -607,8 +628,10 @@ static void build_first(void)
 	}
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		hw_set_context(a, sp->pt.root, sp->pt.asid);
-	for (unsigned c = 0; c < HW_MAX_CPU; c++)
-		ex.cpu_space[c] = 0;
+	for (unsigned c = 0; c < HW_MAX_CPU; c++) {
+		ex.cpu_space[c] = ex.cpu_loaded[c] = 0;
+		ex.cpu_root[c] = sp->pt.root;
+	}
 }
 
 static void choose_geometry(struct prog *p, const struct pt_impl *impl)

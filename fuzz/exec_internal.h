@@ -33,6 +33,7 @@ struct space {
 	struct ref_mm mm;
 	struct pt_mm pt;
 	bool alive;
+	bool dying;		     /* being torn down: nobody runs in it, but its pages and tables are still its own */
 	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
 	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
 	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
@@ -113,6 +114,9 @@ struct exec {
 	struct space space[EX_SPACES];
 	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU]; /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
+	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */
+	void *cpu_root[HW_MAX_CPU];
+	void *dead_root[HW_MAX_CPU]; /* top tables that only lazy CPUs hold */
 	unsigned next_asid;
 	struct ex_lock lock[EX_NLOCKS];
 	bool stop; /* a finding was made: end this execution */
@@ -217,6 +221,7 @@ struct ref_obs seam_obs(uint64_t val);
 /* The lock of the table of `page` in the present space. */
 void seam_lock(unsigned page);
 void seam_unlock(unsigned page);
+void seam_unlock_early(unsigned page); /* a mistake: as a plain store, ahead of the section's stores */
 void seam_mmap_lock(bool shared);
 void seam_mmap_unlock(bool shared);
 /* Each notes the line of the caller that it is called from. */
@@ -250,6 +255,8 @@ unsigned page_of_rec(const struct rec *r);
 bool prepare(struct ref_op *op, const struct rec *r, ref_clip clip, struct rec *eff);
 void write_back(struct rec *eff, const struct rec *r, unsigned page, unsigned nr);
 bool table_for(unsigned page); /* its table, made if need be; under the lock */
+/* The page of folio `f` with the VA page's own alignment, `shift` pages off. */
+unsigned folio_offset(const struct pt_folio *f, unsigned page, unsigned shift);
 /* Ops. Returns whether the op took effect; -1: the implementation lacks it. */
 typedef int (*run_fn)(const struct rec *r, struct rec *eff);
 extern const run_fn run_fns[OP_NKINDS];
@@ -264,8 +271,9 @@ bool exec_holds_lock(unsigned cpu); /* its task does, of a table */
 void exec_context_sync(unsigned cpu);
 /* A new address space with tables above level 3 but none there. */
 void exec_space_create(struct space *sp);
-/* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). */
+/* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). It is dying until it is gone. */
 void exec_space_retire(struct space *sp);
+void exec_space_gone(struct space *sp);
 void exec_cpu_switch(unsigned cpu, int space);
 
 /* --- replay.c */

@@ -22,6 +22,7 @@
 static const char *const words_in[] = {"task", "hardirq", "softirq", "bhoff", NULL};
 static const char *const words_perm[] = {"ro", "rw", "x", "nx", NULL};
 static const char *const words_verb[] = {"enter", "leave", "flush", "pause", "resume", NULL};
+static const char *const words_to[] = {"parent", "child", "lazy", NULL};
 static const char *const words_handover[] = {"plain", "same", "release", "dep", NULL};
 
 /* A field of F(), B() or W() in ops.def. */

@@ -23,7 +23,12 @@
 #define PROG_MAX_BYTES (PROG_HDR_BYTES + PROG_MAX_RECS * PROG_REC_BYTES)
 #define PROG_BLOCKS    4 /* contiguous blocks in the window: 0,1 end one level-3 table, 2,3 begin the next */
 
-enum { A_PAGE = 1, A_NR = 2, A_KERNEL = 4 /* by the kernel, on its own mappings */ };
+enum {
+	A_PAGE = 1,
+	A_NR = 2,
+	A_KERNEL = 4, /* by the kernel, on its own mappings */
+	A_KTHREAD = 8, /* also on a CPU that runs no user now */
+};
 
 enum op_kind {
 #define OP(name, weight, args, fields, help) OP_##name,

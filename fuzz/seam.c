@@ -53,6 +53,15 @@ void seam_unlock(unsigned page)
 	ex.lock[id].owner = EX_NOBODY;
 }
 
+void seam_unlock_early(unsigned page)
+{
+	const unsigned table = ex_table(page), id = EX_LOCK_PT + REF_TABLES * ex_space_id(ex.sp) + table;
+
+	hw_unlock_early(id, "spin_unlock", 0);
+	ref_unlock(&ex.sp->mm, table);
+	ex.lock[id].owner = EX_NOBODY;
+}
+
 void seam_mmap_lock(bool shared)
 {
 	const unsigned id = EX_LOCK_MM + ex_space_id(ex.sp), me = (unsigned)(ex.cur - ex.task);
@@ -243,7 +252,8 @@ static void audit_outside(uint8_t id)
 void seam_audit(const struct ref_op *op)
 {
 	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
-		audit_block(b, op->id);
+		if (!op->flushes || !ex.sp->mm.open[b / 2]) /* a flush needs no lock: another op may be half way there */
+			audit_block(b, op->id);
 	if (ex.cur && ex.cur->op.outside_n)
 		audit_outside(op->id);
 }

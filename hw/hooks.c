@@ -428,6 +428,12 @@ void hw_unlock(unsigned id, const char *fn, int line)
 		trace(HW_T_UNLOCK, NULL, 0, id, 0, holder >= 0, fn, line);
 }
 
+void hw_unlock_early(unsigned id, const char *fn, int line)
+{
+	hw_unlock(id, fn, line);
+	hw_m.lock[id % LOCK_MAX].last = 0;
+}
+
 void hw_might_sleep(const char *fn, int line)
 {
 	step(HW_C_OTHER, NULL, fn, line);

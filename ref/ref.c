@@ -101,6 +101,19 @@ bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32
 	return pg->lost;
 }
 
+bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since)
+{
+	const struct ref_page *pg = &mm->page[page];
+
+	for (unsigned i = 0; pg->gen == mm->gen && i < pg->n; i++) {
+		const struct ref_version *v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
+
+		if (v->val.kind == REF_PRESENT && v->val.pfn == pfn && v->gone > since)
+			return true;
+	}
+	return pg->gen == mm->gen && pg->n == REF_RING;
+}
+
 static void set_put(uint64_t *set, unsigned page, bool in)
 {
 	uint64_t bit = 1ull << (page % 64);

@@ -208,6 +208,9 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page);
 /* Can anybody still reach page frame `pfn` through an older translation of the page, installed after time `after`? */
 bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t after);
 
+/* Did the page map frame `pfn` at some moment after time `since`? */
+bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since);
+
 static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
 {
 	return !mm->block[block].used;
