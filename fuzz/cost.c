@@ -192,7 +192,7 @@ void cost_reset(void)
 {
 	found.fn = NULL;
 	for (unsigned i = 0; i < HW_MAX_CPU; i++)
-		ex.task[i].section.open = false;
+		ex.task[i].section.open = ex.task[i].section.due = false;
 }
 
 void cost_report(void)
@@ -319,11 +319,6 @@ void cost_end(const struct ref_op *op)
 
 /* --- kernel mappings and lazy MMU mode */
 
-static const char *const kernel_names[COST_K_END] = {
-#define KCOST(fn, ...) [COST_K_##fn] = #fn,
-#include "cost.def"
-};
-
 static void kernel_line(struct cost_budget *b, unsigned loads, unsigned atomics, unsigned stores, unsigned dsbs,
 			unsigned isbs, unsigned tlbis)
 {
@@ -338,28 +333,35 @@ static void kernel_line(struct cost_budget *b, unsigned loads, unsigned atomics,
 	};
 }
 
-static void kernel_budget(struct cost_budget *b, enum cost_kernel fn, unsigned n, bool valid, bool lazy)
+static bool stores_entries(const struct ref_k_op *op)
 {
-	const struct pt_profile *p = &ex.impl->profile;
-	const bool due = ex.cur->section.due, mode = p->lazy == PT_LAZY_FLAG;
-	/* Flags: read for each entry, or (form 2) twice; set once, or (form 1) for each entry. Outside a section
-	 * the mode is looked up all the same. */
-	const unsigned queue_loads = p->lazy_form == 2 ? 2 : 1;
-	const unsigned queue_atomics = p->lazy_form == 1 ? n : !due;
+	return op->id == OP_set_ptes || op->id == API_set_huge_pte_at;
+}
 
-	switch (fn) {
-#define KCOST(fn_, loads, atomics, stores, dsbs, isbs, tlbis)                                                      \
-	case COST_K_##fn_:                                                                                         \
-		kernel_line(b, loads, atomics, stores, dsbs, isbs, tlbis);                                         \
-		break;
-#define T(k) cost_tlbis(k, hw.cfg.tlbirange)
-#include "cost.def"
-#undef T
-	default:
-		break;
+bool cost_kernel_budget(const struct ref_k_op *op, const struct pt_profile *p, bool lazy, bool due,
+			struct cost_budget *b)
+{
+	const unsigned n = op->nr;
+	const bool mode = p->lazy == PT_LAZY_FLAG, batch = p->young_batched;
+	/* Flags: read for each entry, or (form 2) twice; set once, or (form 1) for each entry. */
+	const unsigned queue_loads = p->lazy_form == 2 ? 2 : 1;
+	const unsigned queue_atomics = p->lazy_form == 1 ? (op->run ? 1 : n) : !due;
+
+	if (stores_entries(op) && op->val.kind != REF_PRESENT) {
+		kernel_line(b, 1, 0, n, 0, 0, 0);
+		return true;
 	}
-	if ((fn == COST_K_set_ptes || fn == COST_K_set_huge_pte_at) && !valid)
-		*b = (struct cost_budget){.loads = 1 + n, .stores = n};
+#define T(k) cost_tlbis(k, hw.cfg.tlbirange)
+	switch (op->id) {
+#define KCOST(fn, loads, atomics, stores, dsbs, isbs, tlbis)                                                       \
+	case OP_##fn:                                                                                              \
+		kernel_line(b, loads, atomics, stores, dsbs, isbs, tlbis);                                         \
+		return true;
+#include "cost.def"
+	default:
+		return false;
+	}
+#undef T
 }
 
 static void add_to_section(struct cost_section *s, const struct cost_budget *b, const uint32_t *n)
@@ -372,32 +374,21 @@ static void add_to_section(struct cost_section *s, const struct cost_budget *b, 
 	s->may.dsbs += b->dsbs;
 	s->may.isbs += b->isbs;
 	s->may.tlbis += b->tlbis;
+	s->may.wide += b->wide;
 }
 
-/* Entries wait from the first valid store on, until a call that publishes. */
-static void section_due(struct cost_section *s, enum cost_kernel fn, bool valid)
-{
-	if (fn == COST_K_set_ptes || fn == COST_K_set_huge_pte_at)
-		s->due |= valid;
-	else if (fn == COST_K_arch_leave_lazy_mmu_mode || fn == COST_K_arch_flush_lazy_mmu_mode ||
-		 fn == COST_K_lazy_mmu_mode_pause)
-		s->due = false;
-}
-
-void cost_kernel_end(const struct cost_mark *m, enum cost_kernel fn, unsigned n, bool valid, bool lazy)
+void cost_kernel_end(const struct cost_mark *m, const struct ref_k_op *op, bool lazy)
 {
 	struct cost_section *s = &ex.cur->section;
-	const bool changed = m->turn != ex.cur->turn;
 	struct cost_budget b;
 	uint32_t took[HW_NCOUNT];
 	enum cost_class c;
+	const bool known = cost_kernel_budget(op, &ex.impl->profile, lazy, s->due, &b);
 
-	kernel_budget(&b, fn, n, valid, lazy);
-	if (lazy)
-		section_due(s, fn, valid);
-	if (changed) {
-		s->disturbed |= lazy;
-		cost_stats.skipped++;
+	if (lazy && stores_entries(op))
+		s->due |= op->val.kind == REF_PRESENT;
+	if (!known || m->turn != ex.cur->turn) {
+		cost_stats.skipped += known;
 		return;
 	}
 	for (unsigned i = 0; i < HW_NCOUNT; i++)
@@ -411,30 +402,31 @@ void cost_kernel_end(const struct cost_mark *m, enum cost_kernel fn, unsigned n,
 	cost_stats.checked++;
 	c = cost_exceeded(&b, took);
 	if (c != COST_NCLASS)
-		note(kernel_names[fn], c, &b, took, "");
+		note(seam_name(op->id), c, &b, took, "");
 }
 
-void cost_section_begin(void)
+static void section_end(struct cost_section *s)
 {
-	ex.cur->section = (struct cost_section){.open = true};
-}
+	const enum cost_class c = cost_exceeded(&s->may, s->n);
 
-void cost_section_end(void)
-{
-	struct cost_section *s = &ex.cur->section;
-	enum cost_class c;
-
-	if (!s->open)
-		return;
 	s->open = false;
-	if (s->disturbed) {
-		cost_stats.sections_skipped++;
-		return;
-	}
 	cost_stats.sections++;
-	c = cost_exceeded(&s->may, s->n);
 	if (c != COST_NCLASS)
 		note("lazy_section", c, &s->may, s->n, "from enter to leave: ");
+}
+
+/* Whatever waits is published by every call but the one that enters or resumes. */
+void cost_lazy_end(const struct cost_mark *m, const struct ref_k_op *op, bool was, bool is)
+{
+	struct cost_section *s = &ex.cur->section;
+
+	cost_kernel_end(m, op, was);
+	if (was && op->id != API_arch_enter_lazy_mmu_mode && op->id != API_lazy_mmu_mode_resume)
+		s->due = false;
+	if (was && !is && s->open)
+		section_end(s);
+	if (!was && is)
+		*s = (struct cost_section){.open = true};
 }
 
 void cost_disturbed(void)

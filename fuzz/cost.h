@@ -9,9 +9,10 @@
 #define FUZZ_COST_H
 
 #include "hw/hw.h"
+#include "ref/kernel.h"
 #include "ref/ref.h"
 
-struct pt_impl;
+struct pt_profile;
 struct pt_gather;
 struct opctx;
 
@@ -40,7 +41,8 @@ struct cost_mark {
 
 /* What a lazy section of a task has cost and may. */
 struct cost_section {
-	bool open, due, disturbed;
+	bool open; /* the mode is on */
+	bool due;  /* entries wait for their barriers */
 	struct cost_budget may;
 	uint32_t n[HW_NCOUNT];
 };
@@ -59,6 +61,9 @@ struct cost_facts {
 
 /* Budgets alone, for tests. `id` as in struct ref_op; false: it has none. */
 bool cost_budget(unsigned id, const struct cost_facts *f, struct cost_budget *b);
+/* Of kernel mappings. `lazy`: the mode is on; `due`: entries wait for their barriers already. */
+bool cost_kernel_budget(const struct ref_k_op *op, const struct pt_profile *p, bool lazy, bool due,
+			struct cost_budget *b);
 unsigned cost_tlbis(unsigned long pages, bool ranges);
 /* Is `n` within it? COST_NCLASS: yes. */
 enum cost_class cost_exceeded(const struct cost_budget *b, const uint32_t *n);
@@ -71,26 +76,16 @@ void cost_end(const struct ref_op *op);
 /* At the end of an execution that shows nothing else. */
 void cost_report(void);
 
-/* --- kernel mappings and lazy MMU mode, by the running task */
-enum cost_kernel {
-#define KCOST(fn, ...) COST_K_##fn,
-#include "cost.def"
-	COST_K_END
-};
-/*
- * After a call that began at `m`. `n`: entries it named; `valid`: whether it stored valid ones; `lazy`: the mode was on
- * (not paused, not in an interrupt). Of calls in lazy mode the section is charged; others must keep to their own budget.
- */
-void cost_kernel_end(const struct cost_mark *m, enum cost_kernel fn, unsigned n, bool valid, bool lazy);
-/* The outermost section of the running task begins before its enter and ends after the leave that ends the mode. */
-void cost_section_begin(void);
-void cost_section_end(void);
-/* An interrupt or a switch came between begin and end of the running task's call: what it cost is not its own. */
+/* --- kernel mappings and lazy MMU mode, by the running task; `lazy`: the mode is on for it (no pause, no interrupt) */
+void cost_kernel_end(const struct cost_mark *m, const struct ref_k_op *op, bool lazy);
+/* After a call of lazy mode: whether it was on and is. Between the one that turns it on and the one that turns it off
+ * lies a section, which is judged as a whole. */
+void cost_lazy_end(const struct cost_mark *m, const struct ref_k_op *op, bool was, bool is);
+/* An interrupt or a switch came: what an open call of the running task costs is not all its own. */
 void cost_disturbed(void);
 
 struct cost_stats {
-	uint64_t checked, skipped, sections, sections_skipped;
-	/* For each function, how much of each budget was left at least (tests: are the budgets reached?). */
+	uint64_t checked, skipped, sections;
 };
 extern struct cost_stats cost_stats;
 

@@ -105,12 +105,14 @@ void kseam_begin(struct kcall *c, enum ref_k_kind kind)
 	ex_feature((op->id * 8u + lazy * 4u + op->in_interrupt * 2u + op->run) * 4 + (op->nr > 1));
 	call_starts(c);
 	ref_k_begin(K, &c->op, kind);
+	cost_begin(&c->cost);
 }
 
 void kseam_end(struct kcall *c, const struct ref_val *ret)
 {
 	struct ref_verdict v;
 
+	cost_kernel_end(&c->cost, &c->op, ref_k_is_lazy(K, c->op.task, c->op.in_interrupt));
 	call_ends(c);
 	v = ref_k_end(K, &c->op, ret);
 	if (ret)
@@ -230,16 +232,20 @@ void(kseam_lazy)(enum ref_k_verb verb)
 	uint64_t pending[REF_WORDS];
 	unsigned id;
 	const lazy_fn fn = lazy_function(verb, &id);
+	bool was;
 
 	if (!fn)
 		return;
 	c.op.id = (uint8_t)id;
 	memcpy(pending, K->task[c.op.task].pending, sizeof(pending));
 	ex_feature((id * 8u + K->task[c.op.task].depth % 4 * 2 + c.op.in_interrupt) * 4);
+	was = ref_k_is_lazy(K, c.op.task, c.op.in_interrupt);
 	call_starts(&c);
+	cost_begin(&c.cost);
 	fn();
 	call_ends(&c);
 	ref_k_lazy(K, &c.op, verb);
+	cost_lazy_end(&c.cost, &c.op, was, ref_k_is_lazy(K, c.op.task, c.op.in_interrupt));
 	for (unsigned p = 0; (p = ref_next(pending, p, K->npages)) < K->npages && !ex.stop; p++)
 		audit_page(p, id);
 }
@@ -346,6 +352,7 @@ void kernel_switch(unsigned to)
 {
 	struct task *t = ex.cur;
 
+	cost_disturbed();
 	t->op.nested = true;
 	if (to != t->cpu && ex.on[to]->state == TASK_IDLE) {
 		swap_tasks(t, ex.on[to]);

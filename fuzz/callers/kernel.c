@@ -189,12 +189,16 @@ static void change_entries(unsigned page, unsigned nr, unsigned perm)
 {
 	kseam_lazy(REF_K_ENTER);
 	for (unsigned p = page; p < page + nr; p++) {
+		struct kcall c = {.op = kseam_op(OP_set_ptes, p, 1)};
 		uint64_t v;
 
 		SEAM_AT();
 		v = ex.impl->ptep_get(kernel_addr(p), kernel_ptep(p));
 		v = (v & ~perms[perm].clear) | perms[perm].set;
+		cost_begin(&c.cost);
 		ex.impl->set_ptes(&ex.kernel.pt, kernel_addr(p), kernel_ptep(p), v, 1);
+		c.op.val.kind = REF_PRESENT;
+		cost_kernel_end(&c.cost, &c.op, ref_k_is_lazy(K, c.op.task, c.op.in_interrupt));
 	}
 	kseam_lazy(REF_K_LEAVE);
 }
@@ -381,6 +385,7 @@ void kernel_irq(const struct rec *r, struct rec *eff)
 	eff->cpu = ex.cur->cpu;
 	if (ex.log)
 		fprintf(ex.log, "    -- %s interrupt on cpu%u\n", r->a & 1 ? "soft" : "hard", ex.cur->cpu);
+	cost_disturbed();
 	c->nested = true;
 	kernel_enter_context(in);
 	irq_handler(page_of_rec(r), r->a & 2);

@@ -22,6 +22,7 @@ enum kernel_context { IN_TASK, IN_HARDIRQ, IN_SOFTIRQ, IN_BHOFF };
 struct kcall {
 	struct ref_k_op op;
 	uint8_t outer;
+	struct cost_mark cost;
 };
 
 static inline uint64_t kernel_addr(unsigned page)
