@@ -31,7 +31,7 @@ struct gather {
 	void *table[REF_TABLES + 3];
 	unsigned ntables;
 	const char *fn; /* the caller, for blame */
-	uint8_t id;	/* of its op */
+	bool exit;	/* the whole address space goes */
 	bool all;	/* also what an earlier op has begun to tear down an entry a call */
 	bool file;   /* its pages are a file's: dirty state is kept, and dirty pages are flushed under the lock */
 	bool single; /* it removes an entry a call, where the implementation offers that */
@@ -39,8 +39,8 @@ struct gather {
 	uint32_t before; /* was gone then */
 };
 
-/* tlb_gather_mmu(), and its _fullmm form: the address space has no user left. For an op of the table. */
-void gather_start(struct gather *g, bool fullmm, uint8_t id);
+/* tlb_gather_mmu(), and its _fullmm form: the address space has no user left. */
+void gather_start(struct gather *g, bool fullmm, const char *fn);
 /* tlb_remove_tlb_entries(): entries [page, page + nr) were cleared. */
 void gather_entries(struct gather *g, unsigned page, unsigned nr);
 /* __tlb_remove_page(): to be given back after the flush, when nothing maps it. */
@@ -72,6 +72,6 @@ bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed);
 unsigned folio_pte_batch(unsigned page, unsigned end, uint64_t val, uint64_t ignore, uint64_t *any);
 
 /* Everything in a retired address space goes, tables and all [exit_mmap()]. */
-void space_teardown(struct space *sp, bool single, uint8_t id);
+void space_teardown(struct space *sp, bool single, const char *fn);
 
 #endif

@@ -64,9 +64,11 @@ static const char *copy_diff(const struct copy *c, unsigned page)
 		return "wrong-copy";
 	if (p->val.kind != REF_PRESENT)
 		return NULL;
+	if (p->val.write && !c->shared)
+		return "write-kept";
 	if (n->val.exec != p->val.exec || n->val.protnone != p->val.protnone || n->val.write != p->val.write)
 		return "wrong-permission";
-	return p->val.write && !c->shared ? "write-kept" : NULL;
+	return NULL;
 }
 
 static const char *copy_ad_diff(const struct copy *c, unsigned page)
@@ -256,7 +258,7 @@ int run_fork(const struct rec *r, struct rec *eff)
 	seam_mmap_unlock(false);
 	if (!ok) {
 		exec_space_retire(c.child);
-		space_teardown(c.child, false, OP_fork);
+		space_teardown(c.child, false, "fork");
 	}
 	return 1;
 }

@@ -10,12 +10,12 @@
 
 #include "callers.h"
 
-void gather_start(struct gather *g, bool fullmm, uint8_t id)
+void gather_start(struct gather *g, bool fullmm, const char *fn)
 {
 	g->g = (struct pt_gather){.start = ~0ull, .fullmm = fullmm};
 	g->npages = g->ntables = 0;
-	g->fn = op_descs[id].name;
-	g->id = id;
+	g->fn = fn;
+	g->exit = fullmm;
 	g->all = g->file = g->single = g->nested = false;
 	ex.sp->gathers++;
 }
@@ -112,7 +112,7 @@ static void gather_free_tables(struct gather *g)
 
 static bool gather_forgets(const struct gather *g)
 {
-	return (BUG(zap_no_gathered_flush) && !g->g.fullmm) || (BUG(exit_no_table_flush) && g->g.fullmm);
+	return g->exit ? BUG(exit_no_table_flush) : BUG(zap_no_gathered_flush);
 }
 
 void gather_flush_tlb(struct gather *g)

@@ -76,14 +76,14 @@ static void keep_root(void *root)
 	ex.dead_root[i] = root;
 }
 
-void space_teardown(struct space *sp, bool single, uint8_t id)
+void space_teardown(struct space *sp, bool single, const char *fn)
 {
 	struct space *self = ex.sp;
 	struct gather g;
 
 	ex_use(sp);
 	seam_mmap_lock(false);
-	gather_start(&g, true, id);
+	gather_start(&g, true, fn);
 	g.all = true;
 	g.single = single && ex.impl->ptep_get_and_clear_full;
 	for (unsigned t = 0; t < REF_TABLES && !ex.stop; t++)
@@ -127,6 +127,6 @@ int run_exit(const struct rec *r, struct rec *eff)
 	exec_space_retire(sp);
 	if (r->b & 2)
 		switch_away(sp);
-	space_teardown(sp, r->b & 1, OP_exit);
+	space_teardown(sp, r->b & 1, "exit");
 	return 1;
 }

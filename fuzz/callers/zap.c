@@ -93,7 +93,7 @@ static unsigned zap_section(struct gather *g, unsigned page, unsigned end)
 	if (force.nr && !BUG(zap_dirty_flush_late))
 		gather_flush_tlb(g);
 	if (force.nr) /* the page may be cleaned from here on */
-		ref_promise_flush(&ex.sp->mm, g->id, force.page, force.nr, force.since, force.before);
+		ref_promise_flush(&ex.sp->mm, ex.cur->op.r->kind, force.page, force.nr, force.since, force.before);
 	seam_unlock(first);
 	if (force.nr)
 		gather_flush(g);
@@ -134,7 +134,7 @@ int run_free_table(const struct rec *r, struct rec *eff)
 		seam_mmap_unlock(false);
 		return 0;
 	}
-	gather_start(&g, false, OP_free_table);
+	gather_start(&g, false, "free_table");
 	g.file = g.all = true;
 	zap_pte_range(&g, lo, lo + half);
 	free_table_of(&g, t);
@@ -170,7 +170,7 @@ int run_zap(const struct rec *r, struct rec *eff)
 		end = op.page + op.nr;
 	}
 	write_back(eff, r, page, end - page);
-	gather_start(&g, false, OP_zap);
+	gather_start(&g, false, "zap");
 	g.file = r->b & 1;
 	g.single = r->b & 2 && ex.impl->ptep_get_and_clear_full;
 	for (unsigned p = page, next; p < end && !ex.stop; p = next) {
