@@ -107,6 +107,8 @@ bool cost_budget(unsigned id, const struct cost_facts *f, struct cost_budget *b)
 #undef T
 	if (f->gather)
 		gather_budget(f, b);
+	if (id == API_arch_tlbbatch_add_pending)
+		b->notifies = b->dsbs;
 	b->wide |= id == API_flush_tlb_mm || id == API_arch_flush_tlb_batched_pending;
 	/* A lost race is one more atomic, or a reader's new start. */
 	b->atomics += f->tracks;
