@@ -336,11 +336,18 @@ void seam_lazy_enter(void)
 /* What was queued is in the table now: it is looked at. */
 static void audit_late(void)
 {
-	unsigned blocks = ex.sp->unaudited;
+	struct space *self = ex.sp;
 
-	ex.sp->unaudited = 0;
-	for (; blocks && !ex.stop; blocks &= blocks - 1)
-		audit_block((unsigned)__builtin_ctz(blocks), ex.cur->op.r->kind);
+	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++) {
+		unsigned blocks = ex.space[i].unaudited;
+
+		ex.sp = &ex.space[i];
+		ex.sp->unaudited = 0;
+		for (; blocks && !ex.stop; blocks &= blocks - 1)
+			audit_block((unsigned)__builtin_ctz(blocks), ex.cur->op.r->kind);
+	}
+	if (!ex.stop)
+		ex.sp = self;
 }
 
 void seam_lazy_leave(void)

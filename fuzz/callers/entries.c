@@ -180,18 +180,6 @@ void batch_flush(unsigned page, unsigned nr, uint32_t added)
 	seam_done(&op);
 }
 
-void lazy_enter(void)
-{
-	if (ex.impl->arch_enter_lazy_mmu_mode && !ex.impl->profile.queues_stores)
-		ex.impl->arch_enter_lazy_mmu_mode();
-}
-
-void lazy_leave(void)
-{
-	if (ex.impl->arch_leave_lazy_mmu_mode && !ex.impl->profile.queues_stores)
-		ex.impl->arch_leave_lazy_mmu_mode();
-}
-
 bool page_is_shared(uint64_t pfn)
 {
 	for (unsigned i = 0; i < EX_SPACES; i++) {

@@ -52,10 +52,6 @@ uint32_t batch_add(unsigned page, unsigned nr);
 /* try_to_unmap_flush(): completes it, for what was gone at time `added`. */
 void batch_flush(unsigned page, unsigned nr, uint32_t added);
 
-/* Lazy MMU mode around a run of changes. Not where it queues stores: the entries are audited as they change. */
-void lazy_enter(void);
-void lazy_leave(void);
-
 /* Is it mapped in another address space? */
 bool page_is_shared(uint64_t pfn);
 /* The page of folio `f` that has the alignment of `page`, `shift` pages off. */

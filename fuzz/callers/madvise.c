@@ -115,7 +115,7 @@ static void advise_range(struct gather *g, uint8_t id, unsigned page, unsigned e
 
 	seam_lock(lo);
 	complete_batched(id, lo, end - lo);
-	lazy_enter();
+	seam_lazy_enter();
 	while (page < end && !ex.stop) {
 		b.nr = 1;
 		if (!batch_at(&b, page, end)) {
@@ -128,7 +128,7 @@ static void advise_range(struct gather *g, uint8_t id, unsigned page, unsigned e
 		}
 		page += b.nr;
 	}
-	lazy_leave();
+	seam_lazy_leave();
 	seam_unlock(lo);
 }
 

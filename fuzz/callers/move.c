@@ -80,10 +80,10 @@ static void move_ptes(unsigned from, unsigned to, unsigned nr)
 	uint32_t before;
 
 	complete_batched(OP_mremap, from, nr);
-	lazy_enter();
+	seam_lazy_enter();
 	for (unsigned i = 0; i < nr && !ex.stop; i++)
 		force_flush |= move_one(from + i, to + i);
-	lazy_leave();
+	seam_lazy_leave();
 	before = ++ex.sp->mm.now;
 	if (force_flush && !BUG(mremap_no_flush) && !BUG(mremap_flush_after_unlock))
 		seam_flush(from, nr, false);

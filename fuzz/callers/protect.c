@@ -55,14 +55,14 @@ static void change_pte_range(struct change *c, uint8_t id, unsigned page, unsign
 	seam_lock(lo);
 	when[0] = ex.sp->mm.now;
 	complete_batched(id, lo, end - lo);
-	lazy_enter();
+	seam_lazy_enter();
 	while (page < end && !ex.stop) {
 		b.nr = 1;
 		if (batch_at(&b, page, end))
 			change_batch(c, &b);
 		page += b.nr;
 	}
-	lazy_leave();
+	seam_lazy_leave();
 	when[1] = ++ex.sp->mm.now;
 	seam_unlock(lo);
 }
