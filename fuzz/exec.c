@@ -27,6 +27,7 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 	if (ex.stop)
 		return;
 	ex.stop = true;
+	hw.calm = 0;
 	snprintf(ex.out->sig, sizeof(ex.out->sig), "%s/%s/%s", cls, op, what);
 	va_start(ap, fmt);
 	vsnprintf(ex.out->detail, sizeof(ex.out->detail), fmt, ap);
@@ -231,6 +232,7 @@ static void fire_at(struct opctx *c, enum hw_class cls, const char *fn)
 		}
 	}
 	c->armed = armed;
+	exec_listen();
 }
 
 static void fire_rest(struct opctx *c)
@@ -301,7 +303,7 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 	hw.cpu = t->cpu;
 }
 
-/* About 100 times an execution: little is done before it is known to be of interest. */
+/* Steps that somebody waits for; the ordinals of other classes need no counting. */
 static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 {
 	struct task *t = ex.cur;
@@ -323,6 +325,18 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
 	    c->lockless || hazard_queued)
 		step_slow(t, cls, p, fn);
+}
+
+void exec_listen(void)
+{
+	const struct opctx *c = &ex.cur->op;
+
+	hw.calm = 0;
+	if (ex.stop || c->lockless || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
+		return;
+	hw.own = c->own;
+	hw.own_bytes = c->own_bytes;
+	hw.calm = ~(unsigned)c->armed;
 }
 
 /* --- running ops */
@@ -380,7 +394,9 @@ static void task_switch_in(struct task *t)
 	ex.sp = t->sp;
 	hw_run_on(t->cpu);
 	hw.pick_salt = t->op.r->salt;
+	exec_listen();
 	fiber_switch(&ex.main, &t->fb);
+	hw.calm = 0;
 	ex.cur = NULL;
 }
 
@@ -516,6 +532,7 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
+	hw.calm_until = EX_STEP_LIMIT;
 	hazard_init();
 }
 
@@ -575,6 +592,7 @@ void exec_space_create(struct space *sp)
 	sp->pt.asid = ex.next_asid++;
 	memset(sp->seen, 0, PROG_BLOCKS * ex.cont * sizeof(sp->seen[0]));
 	memset(sp->gather, 0, sizeof(sp->gather));
+	memset(sp->tally, 0, sizeof(sp->tally));
 	memset(sp->block_state, 0, sizeof(sp->block_state));
 	memset(sp->block_prev, 0, sizeof(sp->block_prev));
 	ref_reset(&sp->mm, ex.cont);

@@ -44,6 +44,7 @@ struct space {
 	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
 	uint64_t seen[REF_MAX_PAGES];
 	uint64_t gather[PROG_BLOCKS];
+	uint32_t tally[PROG_BLOCKS]; /* how many of its entries are of each sort: see tally_of() */
 };
 
 /* The kernel's half: a window of the same shape as a user's. */
@@ -263,6 +264,9 @@ extern const run_fn run_fns[OP_NKINDS];
 void run_event(const struct rec *r, struct rec *eff);
 
 /* --- exec.c for run.c and callers/ */
+/* What the running op's steps are watched for may have changed: the machine tells of no others (hw.calm). Not needed where
+ * less is wanted than before. */
+void exec_listen(void);
 void task_wait(unsigned lock, bool shared); /* lets its owner go on, then returns */
 void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);

@@ -10,12 +10,19 @@
 
 enum { PICK_ALLOC_FAIL = 16 };
 
+static inline bool is_calm(enum hw_class c, const void *p)
+{
+	if (!(hw.calm >> c & 1) || unlikely(hw.step > hw.calm_until))
+		return false;
+	return (c != HW_C_STORE && c != HW_C_ATOMIC) || (uintptr_t)p - hw.own < hw.own_bytes;
+}
+
 static inline void step(enum hw_class c, const void *p, const char *fn, int line)
 {
 	hw.step++;
 	hw.n[HW_C_ANY]++;
 	hw.n[c]++;
-	if (hw.on_step)
+	if (!is_calm(c, p) && hw.on_step)
 		hw.on_step(c, p, fn, line);
 	/* A plain store is no occasion, so that several gather and their order can be reversed. */
 	if (unlikely(hw_m.npend) && hw.cfg.drain == HW_DRAIN_REVERSED && c != HW_C_STORE)

@@ -171,7 +171,13 @@ struct hw_machine {
 	uint64_t step;	    /* machine steps since reset */
 	uint8_t cpu;	    /* CPU whose software runs now */
 	uint32_t pick_salt; /* salt of the current op or event; the driver sets it */
-	/* Called before each step takes effect, with the step's class and the memory it is about (or NULL). */
+	/* Called before each step takes effect, with the step's class and the memory it is about (or NULL); not for a
+	 * step of a class in `calm` (a bit each, none by default) up to step `calm_until`, which for a store or an
+	 * atomic must be to the `own_bytes` from `own`. */
+	unsigned calm;
+	uint64_t calm_until;
+	uintptr_t own;
+	uint64_t own_bytes;
 	void (*on_step)(enum hw_class c, const void *p, const char *fn, int line);
 	/* Called at a finding; it may not return (the driver usually records the first and goes on). */
 	void (*on_finding)(enum hw_finding f, const char *fn, int line);
@@ -229,6 +235,8 @@ uint64_t hw_canon_hash(void);	     /* equal states behave alike: clocks and coun
 uint64_t hw_peek(const void *p);
 /* The same for n entries (at most 128) of one table. */
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out);
+/* The same, as a place where they can be read until the next step or event: their own, or `buf`. */
+const uint64_t *hw_view_run(const uint64_t *p, unsigned n, uint64_t *buf);
 /* Could the contiguous block of level-3 entries that begins at p read differently than at the last call? */
 bool hw_touched(const uint64_t *p);
 /* Leaf descriptor location for `va` from `root` by coherent memory (peek semantics), or NULL. */
