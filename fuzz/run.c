@@ -219,7 +219,7 @@ static uint64_t walk_lockless(unsigned page)
 
 	if (!(pmd & HW_D_VALID))
 		return 0;
-	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep(page));
+	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep_below(pmd, page));
 }
 
 static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
