@@ -587,6 +587,7 @@ void exec_space_create(struct space *sp)
 	sp->dying = false;
 	sp->unaudited = 0;
 	sp->batched = false;
+	sp->batches = 0;
 	sp->gathers = 0;
 	sp->pt.id = ex_space_id(sp);
 	sp->pt.asid = ex.next_asid++;

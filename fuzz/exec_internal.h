@@ -36,6 +36,8 @@ struct space {
 	bool dying;		     /* being torn down: nobody runs in it, but its pages and tables are still its own */
 	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
 	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
+	uint8_t batches;	     /* of those, which their own tasks have still to flush */
+	uint32_t batched_since;	     /* when the first of these was removed */
 	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
 	uint64_t *leaf[REF_TABLES];  /* level-3 tables, NULL when freed */
 	uint64_t *pmdp[REF_TABLES];  /* level-2 entries above them */

@@ -157,13 +157,16 @@ void complete_batched(uint8_t id, unsigned page, unsigned nr)
 		ex.impl->arch_flush_tlb_batched_pending(&ex.sp->pt);
 		seam_done(&op);
 	}
-	ref_promise_flush(&ex.sp->mm, id, page, nr, 0, before);
+	if (ex.sp->batches)
+		ref_promise_flush(&ex.sp->mm, id, page, nr, ex.sp->batched_since, before);
 }
 
-uint32_t batch_add(unsigned page, unsigned nr)
+uint32_t batch_add(unsigned page, unsigned nr, uint32_t since)
 {
 	struct ref_op op = {.nr = nr};
 
+	if (!ex.sp->batches++)
+		ex.sp->batched_since = since;
 	ex.sp->batched = true;
 	seam_begin(&op, API_arch_tlbbatch_add_pending, page, nr);
 	ex.impl->arch_tlbbatch_add_pending(&ex.sp->pt, ex_addr(page), ex_addr(page + nr));
@@ -175,6 +178,7 @@ void batch_flush(unsigned page, unsigned nr, uint32_t added)
 {
 	struct ref_op op = {.before = added};
 
+	ex.sp->batches--;
 	seam_begin(&op, API_arch_tlbbatch_flush, page, nr);
 	ex.impl->arch_tlbbatch_flush();
 	seam_done(&op);

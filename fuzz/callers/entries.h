@@ -47,8 +47,8 @@ void flush_old(unsigned page, unsigned nr);
  * unmaps have left is completed. `id` promises it for pages [page, page + nr).
  */
 void complete_batched(uint8_t id, unsigned page, unsigned nr);
-/* arch_tlbbatch_add_pending(); the time from which its flush counts. */
-uint32_t batch_add(unsigned page, unsigned nr);
+/* arch_tlbbatch_add_pending() for what was removed from time `since` on; the time from which its flush counts. */
+uint32_t batch_add(unsigned page, unsigned nr, uint32_t since);
 /* try_to_unmap_flush(): completes it, for what was gone at time `added`. */
 void batch_flush(unsigned page, unsigned nr, uint32_t added);
 
