@@ -240,6 +240,7 @@ static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
 	if (!ex_ptep(op.page))
 		return 0;
 	ex.cur->op.lockless = true;
+	exec_listen();
 	seam_begin(&op, OP_ptep_get_lockless, op.page, 1);
 	v = walk_lockless(op.page);
 	ex.cur->op.lockless = false;

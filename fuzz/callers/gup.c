@@ -57,6 +57,7 @@ int run_gup_fast(const struct rec *r, struct rec *eff)
 	if (!ex_ptep(op.page))
 		return 0;
 	ex.cur->op.lockless = true;
+	exec_listen();
 	ok = pin(op.page, r->b & 1, &val, &when);
 	ex.cur->op.lockless = false;
 	ex_observe(ok);
