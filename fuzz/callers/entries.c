@@ -82,14 +82,14 @@ static void assert_absent(unsigned page, unsigned nr, const char *fn)
 		   p % ex.cont);
 }
 
-void put_payload(unsigned page, uint64_t payload, const char *fn)
+void(put_payload)(unsigned page, uint64_t payload, const char *fn)
 {
 	struct ref_op op = {.nr = 1};
 	const uint64_t val = payload << 12;
 
 	assert_absent(page, 1, fn);
 	op.val = seam_obs(val).val;
-	seam_begin(&op, OP_set_marker, page, 1);
+	(seam_begin)(&op, OP_set_marker, page, 1);
 	ex.impl->set_ptes(&ex.sp->pt, ex_addr(page), ex_ptep(page), val, 1);
 	seam_done(&op);
 }
@@ -100,10 +100,10 @@ static void install(uint8_t id, struct ref_op *op, unsigned page, unsigned nr, u
 	op->val.folio = (uint16_t)folio;
 	op->young = val & PT_YOUNG;
 	op->dirty = val & PT_DIRTY;
-	seam_begin(op, id, page, nr);
+	(seam_begin)(op, id, page, nr);
 }
 
-void put_ptes(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn)
+void(put_ptes)(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn)
 {
 	struct ref_op op = {.nr = nr};
 
@@ -124,7 +124,7 @@ uint64_t prot_start(const struct batch *b)
 	return v;
 }
 
-void prot_commit(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val)
+void(prot_commit)(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val)
 {
 	const uint64_t kept = (removed | old) & (PT_YOUNG | PT_DIRTY);
 	struct ref_op op = {.nr = b->nr};
