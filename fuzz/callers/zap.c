@@ -88,6 +88,7 @@ static unsigned zap_section(struct gather *g, unsigned page, unsigned end)
 	struct forced force = {.nr = 0};
 
 	seam_lock(first);
+	complete_batched(ex.cur->op.r->kind, page, end - page);
 	seam_lazy_enter();
 	while (page < end && ex_ptep(page) && !force.nr && !ex.stop)
 		page += zap_entries(g, page, end, &force);
