@@ -406,9 +406,11 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 		ref_note(mm, REF_L_TRANSIENT_NONE);
 		return explained;
 	}
-	if (!match && pg->n == REF_RING && version_back(mm, op->page, REF_RING - 1)->born > op->horizon) {
-		ref_note(mm, REF_L_RING);
-		return explained;
+	if (pg->n == REF_RING && version_back(mm, op->page, REF_RING - 1)->born > op->horizon) {
+		ref_note(mm, REF_L_RING); /* what the reader met first is forgotten */
+		if (!match)
+			return explained;
+		b.may_young = b.may_dirty = true;
 	}
 	if (!match)
 		return verdict("value", same_pfn ? "wrong-permission" : "no-such-version", op->id, op->page);
