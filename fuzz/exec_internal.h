@@ -58,6 +58,9 @@ struct kspace {
 	uint64_t *leaf[REF_TABLES]; /* level-3 tables, NULL until made */
 	uint64_t *pmdp[REF_TABLES];
 	uint8_t in_kernel;	       /* set of CPUs that have not returned to the user since a kernel op */
+	uint8_t used;		       /* set of blocks that an operation began on */
+	uint64_t known[REF_WORDS];     /* pages whose entry, as in `seen`, is as specified */
+	uint64_t seen[REF_MAX_PAGES];
 	struct pt_task idle[HW_MAX_CPU]; /* who runs on a CPU while its task is switched out */
 };
 

@@ -76,7 +76,7 @@ bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
 
 void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn)
 {
-	if (page_is_mapped(pfn) || !hw_page_reachable(pfn << ex.geo->page_shift) ||
+	if (!hw_page_reachable(pfn << ex.geo->page_shift) || page_is_mapped(pfn) ||
 	    page_is_held(pfn, page, removed))
 		return;
 	ex.out->page = (int)page;
