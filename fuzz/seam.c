@@ -456,7 +456,7 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page)
 	if (ok && !a->recorded && !a->recorded_dirty)
 		ref_note(&ex.sp->mm, REF_L_UNRECORDED);
 	if (ok)
-		ref_recorded(&ex.sp->mm, page, a->recorded, a->recorded_dirty);
+		ref_recorded(&ex.sp->mm, page, a->recorded, a->recorded_dirty, a->stale);
 	else if (a->set_af)
 		ref_speculated(&ex.sp->mm, page);
 	return a->fault;

@@ -671,11 +671,15 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 	}
 }
 
-void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty)
+/* With the entry of the page on its way out, a cached translation serves an access after the entry was read for the
+ * last time, and what the table shows is another page's of the block. */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool cached)
 {
+	const struct ref_op *open = inside_open(mm, page);
+
 	mm->now++;
 	if (young || dirty)
-		record(mm, page, young, dirty, true);
+		record(mm, page, young, dirty, !(cached && open && open->removes));
 }
 
 void ref_speculated(struct ref_mm *mm, unsigned page)

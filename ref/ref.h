@@ -286,8 +286,9 @@ struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struc
 
 /* A hardware access happened. `cached`: served from a cached translation. */
 struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached);
-/* Hardware left a record of an access to `page` in the table: of the access, of a write. */
-void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty);
+/* The table shows a record of an access to `page`: of the access, of a write. `cached`: it was served from a cached
+ * translation, so another access has left it. */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool cached);
 /* Hardware may have set the access flag without an access. */
 void ref_speculated(struct ref_mm *mm, unsigned page);
 
