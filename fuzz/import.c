@@ -390,7 +390,7 @@ void imp_cut(struct imp *im, struct imp_mm *mm)
 	}
 	memset(&mm->p, 0, sizeof(mm->p));
 	mm->call = 0;
-	mm->torn = mm->forked = false;
+	mm->torn = mm->forked = mm->child_runs = false;
 }
 
 void imp_border(struct imp *im, struct imp_mm *mm)
@@ -845,6 +845,7 @@ void imp_fork(struct imp *im, struct imp_mm *mm)
 	if (!b || mm->lazy) /* a trace of accesses tells who writes what */
 		return;
 	emit_plain(im, mm, OP_switch, true, 1, 0);
+	mm->child_runs = true;
 	write_shared(im, mm, b, off[0], true, false);
 	if (n == 2)
 		write_shared(im, mm, b, off[1], false, false);
@@ -857,8 +858,9 @@ void imp_child_exit(struct imp *im, struct imp_mm *parent)
 		return;
 	parent->call = parent->p.n;
 	emit_plain(im, parent, OP_exit, true, 0, im->st->lines & 1);
-	emit_plain(im, parent, OP_switch, true, 0, 0);
-	parent->forked = false;
+	if (parent->child_runs)
+		emit_plain(im, parent, OP_switch, true, 0, 0);
+	parent->forked = parent->child_runs = false;
 }
 
 /* ---- the files ---- */

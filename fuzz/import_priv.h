@@ -66,10 +66,10 @@ struct imp_mm {
 	unsigned call;		   /* first record of the current imp_act(): older ones are not extended */
 	unsigned long first, last; /* trace lines of the program */
 	uint8_t cpu;
-	bool torn;	       /* the program contains a full=1 teardown */
-	bool forked;	       /* the program has a child that lives */
-	struct imp_mm *parent; /* whose fork made it */
-	struct imp_vma *vma;   /* strace only */
+	bool torn;		 /* the program contains a full=1 teardown */
+	bool forked, child_runs; /* the program has a child that lives; on the other CPU */
+	struct imp_mm *parent;	 /* whose fork made it */
+	struct imp_vma *vma;	 /* strace only */
 	unsigned nvma, capvma;
 	uint64_t brk;
 	unsigned users;
