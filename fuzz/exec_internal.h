@@ -111,7 +111,6 @@ struct exec {
 	struct prog *p;
 	const struct pt_impl *impl;
 	struct outcome *out;
-	struct ref_mm mm;
 	struct fiber main;
 	struct task task[HW_MAX_CPU];
 	struct task *on[HW_MAX_CPU]; /* the task of each CPU */
@@ -273,6 +272,9 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page);
 unsigned page_of_rec(const struct rec *r);
 /* The op of a record with the lock held; the entries have a table. False: no lock is held. */
 bool prepare(struct ref_op *op, const struct rec *r, ref_clip clip, struct rec *eff);
+/* A reader of the page of a record begins, as with interrupts off. It comes after every section that has ended (it has seen
+ * the lock released); stores of a writer that is inside one stay late. False: nothing may be read there. */
+bool prepare_lockless(struct ref_op *op, const struct rec *r, struct rec *eff);
 void write_back(struct rec *eff, const struct rec *r, unsigned page, unsigned nr);
 bool table_for(unsigned page); /* its table, made if need be; under the lock */
 /* The page of folio `f` with the VA page's own alignment, `shift` pages off. */

@@ -292,7 +292,8 @@ static void audit_outside(uint8_t id)
 void seam_audit(const struct ref_op *op)
 {
 	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
-		if (!op->flushes || !ex.sp->mm.open[b / 2]) /* a flush needs no lock: another op may be half way there */
+		/* A flush needs no lock: another op may be half way there. */
+		if (!op->flushes || !ex.sp->mm.open[b / 2])
 			audit_block(b, op->id);
 	if (ex.cur && ex.cur->op.outside_n)
 		audit_outside(op->id);

@@ -169,7 +169,7 @@ static uint8_t everywhere(const struct ref_k_op *op)
  * FEAT_ETS2, or computed the address from what it was handed. Inside: the same, at flush, leave or pause.
  * [__set_ptes_anysz(), emit_pte_barriers()]
  */
-static void begref_in_set(struct ref_kernel *k, const struct ref_k_op *op)
+static void begin_set(struct ref_kernel *k, const struct ref_k_op *op)
 {
 	struct ref_val v = op->val;
 
@@ -241,7 +241,7 @@ void ref_k_begin(struct ref_kernel *k, struct ref_k_op *op, enum ref_k_kind kind
 	op->begin = ++k->now;
 	op->first = ref_k_now(k, op->page)->val;
 	if (kind == REF_K_SET)
-		begref_in_set(k, op);
+		begin_set(k, op);
 	else if (kind == REF_K_CLEAR)
 		begin_clear(k, op);
 	else if (kind == REF_K_PROTECT)

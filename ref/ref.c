@@ -161,7 +161,6 @@ static void count_block(struct ref_mm *mm, unsigned page, unsigned from, unsigne
 	if (!b->present && present)
 		b->teardown = b->any_ad = false;
 	b->present += present - (unsigned)(from == REF_PRESENT);
-	b->used += used - (unsigned)(from != REF_NONE);
 	mm->present[w] = (mm->present[w] & ~(1ull << at)) | (uint64_t)present << at;
 	mm->used[w] = (mm->used[w] & ~(1ull << at)) | (uint64_t)used << at;
 }

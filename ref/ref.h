@@ -80,7 +80,6 @@ struct ref_page {
 struct ref_block {
 	uint32_t written; /* end of the last operation that changed a page of the block */
 	unsigned present; /* pages that map something */
-	unsigned used;	  /* pages that hold anything */
 	bool any_ad;	  /* some page has, or had since the block was last empty, A/D that may spread */
 	bool teardown;	  /* full=1 removal has begun: every entry will be cleared before the flush */
 };
@@ -224,11 +223,6 @@ bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32
 
 /* Did the page map frame `pfn` at some moment after time `since`? */
 bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since);
-
-static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
-{
-	return !mm->block[block].used;
-}
 
 static inline bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
 {

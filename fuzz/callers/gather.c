@@ -6,8 +6,6 @@
  * it is invalidated too and lockless readers have left; a gather that overlaps another in its address space flushes
  * everything, since it may have met entries that the other one cleared and has not flushed yet.
  */
-#include <string.h>
-
 #include "callers.h"
 
 void gather_start(struct gather *g, bool fullmm, const char *fn)
