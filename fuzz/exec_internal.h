@@ -56,6 +56,7 @@ struct kspace {
 	struct pt_mm pt;
 	uint64_t va;		    /* address of page 0 */
 	uint64_t *leaf[REF_TABLES]; /* level-3 tables, NULL until made */
+	uint8_t linker[REF_TABLES]; /* CPU + 1 that has linked it and may have told nobody yet, 0 all see it */
 	uint64_t *pmdp[REF_TABLES];
 	uint8_t in_kernel;	       /* set of CPUs that have not returned to the user since a kernel op */
 	uint8_t used;		       /* set of blocks that an operation began on */

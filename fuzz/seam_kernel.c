@@ -219,13 +219,29 @@ void kseam_promise_only(unsigned page, unsigned nr, unsigned by)
 	kseam_end(&c, NULL);
 }
 
+/* pmd_none(), as this CPU reads it: in lazy MMU mode the link too may wait for its barrier. */
+static bool sees_table(unsigned t)
+{
+	return ex.kernel.leaf[t] && (!ex.kernel.linker[t] || ex.kernel.linker[t] == hw.cpu + 1);
+}
+
+/* Under the lock, which whoever linked it has held: [__pte_alloc_kernel()]. */
+static void link_table(unsigned t, unsigned page, uint64_t *pmdp)
+{
+	ex.kernel.linker[t] = 0;
+	if (ex.kernel.leaf[t] || ex.impl->pte_alloc(&ex.kernel.pt, kernel_addr(page), pmdp))
+		return;
+	ex.kernel.leaf[t] = hw_table_va(hw_peek(pmdp) & HW_D_OA);
+	ex.kernel.linker[t] = (uint8_t)(hw_drainable(hw.cpu) ? hw.cpu + 1 : 0);
+}
+
 bool kseam_table(unsigned page)
 {
 	const unsigned t = ex_table(page);
 	uint64_t *pmdp = ex.kernel.pmdp[t];
 	struct ex_lock *l = &ex.lock[EX_LOCK_KERNEL];
 
-	if (ex.kernel.leaf[t])
+	if (sees_table(t))
 		return true;
 	if (PT_IN_INTERRUPT(&ex.cur->pt)) /* no memory can be had there */
 		return false;
@@ -233,8 +249,7 @@ bool kseam_table(unsigned page)
 		task_wait(EX_LOCK_KERNEL, false);
 	l->owner = (int8_t)task_id(ex.cur);
 	hw_lock(EX_LOCK_KERNEL, "spin_lock", 0);
-	if (!ex.kernel.leaf[t] && !ex.impl->pte_alloc(&ex.kernel.pt, kernel_addr(page), pmdp))
-		ex.kernel.leaf[t] = hw_table_va(hw_peek(pmdp) & HW_D_OA);
+	link_table(t, page, pmdp);
 	hw_unlock(EX_LOCK_KERNEL, "spin_unlock", 0);
 	l->owner = EX_NOBODY;
 	return ex.kernel.leaf[t];
