@@ -26,7 +26,7 @@
 enum {
 	A_PAGE = 1,
 	A_NR = 2,
-	A_KERNEL = 4, /* by the kernel, on its own mappings */
+	A_KERNEL = 4,  /* by the kernel, on its own mappings */
 	A_KTHREAD = 8, /* also on a CPU that runs no user now */
 };
 

@@ -371,7 +371,8 @@ static int run_ptep_set_access_flags(const struct rec *r, struct rec *eff)
 	return 1;
 }
 
-static int run_young(const struct rec *r, struct rec *eff, uint8_t id, int (*fn)(const struct pt_mm *, uint64_t, uint64_t *))
+static int run_young(const struct rec *r, struct rec *eff, uint8_t id,
+		     int (*fn)(const struct pt_mm *, uint64_t, uint64_t *))
 {
 	struct ref_op op = {.nr = 1};
 	int young;
