@@ -28,8 +28,9 @@ const struct ref_k_legal_row ref_k_legals[REF_K_NLEGAL] = {
 	[REF_K_L_BEFORE_FLUSH] = {"kernel-before-flush",
 				  "an old translation or permission is used before the promised flush",
 				  "DDI 0487 D8.14: a TLB entry lives until a TLBI that covers it completes"},
-	[REF_K_L_QUEUED] = {"kernel-queued", "the table still shows what a queued store will replace",
-			    "linux/pgtable.h, lazy MMU mode: an update may be deferred until it is left or flushed"},
+	[REF_K_L_QUEUED] =
+		{"kernel-queued", "the table still shows what a queued store will replace",
+		 "linux/pgtable.h, lazy MMU mode: an update may be deferred until it is left or flushed"},
 	[REF_K_L_MIGRATED] = {"kernel-migrated", "a task moved inside a call: its barriers ran on some other CPU",
 			      "__switch_to(): a DSB, but no context synchronisation"},
 	[REF_K_L_OTHERS_STORE] = {"kernel-others-store",
