@@ -205,6 +205,9 @@ one_line() { # the output is one line
 	[ "$status" -eq 0 ]
 	[[ $output == *"execs"*"k/s cov"*"state"*"effective"*"findings 0"* ]]
 	[ "${lines[-1]}" = "0 findings, in $tmp/c/findings" ]
+	for p in $(pgrep -x fuzz-afl); do # no process stays behind
+		[[ $(readlink "/proc/$p/fd/0") != "$tmp"/* ]]
+	done
 }
 
 @test "campaign: Ctrl-C keeps everything and says how to go on" {
