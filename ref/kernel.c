@@ -149,13 +149,13 @@ static bool moved(const struct ref_k_op *op)
 	return ran_on(op) & (ran_on(op) - 1);
 }
 
-/* DSB, ISB: this CPU. */
+/* A publication reaches the CPU that made it. */
 static uint8_t here(const struct ref_k_op *op)
 {
 	return moved(op) ? 0 : ran_on(op);
 }
 
-/* Broadcast TLBI, DSB, ISB: early walks end elsewhere too; the issuer's own end with its ISB. */
+/* A broadcast flush reaches all, the one that made it included. */
 static uint8_t everywhere(const struct ref_k_op *op)
 {
 	return moved(op) ? (uint8_t)(EVERY_CPU & ~ran_on(op)) : EVERY_CPU;

@@ -158,6 +158,8 @@ static unsigned copy_present(struct copy *c, unsigned page, unsigned end)
 		nr = folio_pte_batch(page, end, val, c->shared ? PT_DIRTY : PT_WRITE, &any);
 	if (!c->shared && any & PT_WRITE && !BUG(fork_parent_dirty_lost))
 		copy_wrprotect(page, nr);
+	if (BUG(fork_child_young))
+		copy |= val & PT_YOUNG;
 	if (BUG(fork_child_dirty_wrong))
 		copy &= ~PT_DIRTY;
 	copy_set(c, OP_set_ptes, page, copy, nr);

@@ -91,6 +91,8 @@ static void table_free(void *table)
 	if (BUG(table_freed_under_reader))
 		hw.on_free = NULL;
 	hw_table_free(table, "free_pgtables", __LINE__);
+	if (BUG(table_freed_twice))
+		hw_table_free(table, "free_pgtables", __LINE__);
 	hw.on_free = wait;
 }
 

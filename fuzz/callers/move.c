@@ -71,7 +71,7 @@ static void lock_both(unsigned a, unsigned b)
 static void unlock_both(unsigned a, unsigned b)
 {
 	seam_unlock(a < b ? b : a);
-	if (ex_table(a) != ex_table(b))
+	if (ex_table(a) != ex_table(b) || BUG(mremap_unlocks_twice))
 		seam_unlock(a < b ? a : b);
 }
 
