@@ -5,6 +5,7 @@
  * Property: see exec.h. Each op runs on its CPU's task (a fiber); an event fires before the step its anchor
  * names; a parked task goes on when its CPU has its next op, when somebody needs a lock of its, or at the end.
  */
+#include "callers/kmap.h"
 #include "exec_internal.h"
 
 #include <stdarg.h>
@@ -448,7 +449,8 @@ static unsigned run_record(unsigned i)
 	exec_stats.ops[r->kind]++;
 	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
 	 * is the op's own (the lock's release has ordered it before anything that follows). */
-	hw_do_drain(r->cpu, -1);
+	if (!(op_descs[r->kind].args & A_KMAP))
+		hw_do_drain(r->cpu, -1);
 	task_run(t);
 	return end;
 }
@@ -641,6 +643,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 			      .folios = ex.folio[p->h.geo],
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
+	kmap_reset();
 }
 
 /* At the end everything is quiescent: each page of the window must read, and translate, as specified. */
@@ -669,6 +672,8 @@ static void check_end(void)
 		fprintf(ex.log, "end: all stores drained, every page compared, one page of each block walked\n");
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
+	if (kmap.on)
+		kmap_check_end();
 	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++)
 		if (ex.space[i].alive)
 			final_check(&ex.space[i]);

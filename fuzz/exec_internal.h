@@ -21,7 +21,7 @@
 #define EX_NOBODY     (-1)
 
 /* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). */
-enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_NLOCKS = EX_LOCK_MM + EX_SPACES };
+enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_FIXMAP = EX_LOCK_MM + EX_SPACES, EX_NLOCKS };
 
 enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
 

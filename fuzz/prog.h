@@ -24,6 +24,7 @@
 #define PROG_BLOCKS    4 /* contiguous blocks in the window: 0,1 end one level-3 table, 2,3 begin the next */
 
 enum { A_PAGE = 1, A_NR = 2 };
+enum { A_KMAP = 8 }; /* on the kernel's map as a whole (callers/kmap.h) */
 
 enum op_kind {
 #define OP(name, weight, args, fields, help) OP_##name,

@@ -6,6 +6,7 @@
  * (a flush before anything new is mapped) it is done here.
  */
 #include "callers/callers.h"
+#include "callers/kmap.h"
 
 #include <string.h>
 
@@ -466,6 +467,8 @@ void run_event(const struct rec *r, struct rec *eff)
 	if (agent < 0)
 		return;
 	eff->cpu = (uint8_t)agent;
+	if (kmap.on && kmap_event(r, (unsigned)agent))
+		return;
 	switch (r->kind) {
 	case EV_read:
 	case EV_write:

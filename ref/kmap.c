@@ -214,7 +214,7 @@ unsigned ref_km_leaf(const struct ref_kmap *k, const struct ref_km_req *q, uint6
 	if (!q->no_block && g->pud_leaf && g->levels >= 3 && fits(q, page, 2u * g->table_bits))
 		return 2u * g->table_bits;
 	if (!q->no_block && g->levels >= 2 && fits(q, page, g->table_bits)) {
-		*cont = !q->no_cont && run_fits(q, page, g->table_bits + g->cont_pmd_bits);
+		*cont = !q->no_cont && g->levels > 2 && run_fits(q, page, g->table_bits + g->cont_pmd_bits);
 		return g->table_bits;
 	}
 	*cont = !q->no_cont && run_fits(q, page, g->cont_pte_bits);
