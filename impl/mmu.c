@@ -55,6 +55,11 @@ static unsigned long index_of(enum pt_fixmap k, uint64_t addr)
 	return addr >> mmu_shift(k) & (ptrs - 1);
 }
 
+static unsigned long pgd_index(uint64_t addr)
+{
+	return (addr & ((1ull << mmu.env.va_bits) - 1)) >> mmu_shift(FIX_PGD);
+}
+
 /* p?d_addr_end(): the next boundary of `size`, or the end. */
 static uint64_t addr_end(uint64_t addr, uint64_t end, uint64_t size)
 {
@@ -413,8 +418,7 @@ static int __create_pgd_mapping(enum mmu_design design, uint64_t *pgdir, uint64_
 	mmu.busy = true;
 	for (; virt != end && !err; phys += next - virt, virt = next) {
 		next = addr_end(virt, end, size_of(FIX_PGD));
-		err = alloc_init_p4d(pgdir + (virt >> mmu_shift(FIX_PGD) & ((1ull << mmu.env.table_bits) - 1)),
-				     virt, next, phys, c);
+		err = alloc_init_p4d(pgdir + pgd_index(virt), virt, next, phys, c);
 	}
 	mmu.busy = false;
 	if (BUG(fixmap_slot_reused_without_clear) && !is_linear(c))

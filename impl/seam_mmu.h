@@ -20,7 +20,8 @@ enum pt_fixmap { FIX_PTE, FIX_PMD, FIX_PUD, FIX_P4D, FIX_PGD, FIX_NSLOTS };
 /* Facts of one execution, given before the first call. */
 struct pt_mmu_env {
 	unsigned page_shift, table_bits;
-	unsigned levels; /* of the kernel's half; levels that it lacks are folded into the one above */
+	unsigned levels;  /* of the kernel's half; levels that it lacks are folded into the one above */
+	unsigned va_bits; /* that the kernel's half translates: the top table may be smaller than a page */
 	unsigned cont_pte_bits, cont_pmd_bits;
 	uint64_t *pgdir;       /* swapper_pg_dir */
 	uint64_t fixmap_va;    /* of slot 0; slot i is i pages above */

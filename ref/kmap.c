@@ -239,31 +239,41 @@ static bool is_tabled(const struct ref_kmap *k, uint64_t lo, uint64_t hi)
  * What may be done with [page, page + size), where the request wants leaves of one shape: a hole is filled; leaves that
  * are identical but for permissions change, unless they are contiguous, which stay as they are [pgattr_change_is_safe()].
  */
+static enum ref_km_must piece_fate(const struct ref_km_range *r, const struct ref_km_req *q, uint64_t page,
+				   unsigned leaf, bool cont)
+{
+	if (r->any_shape)
+		return REF_KM_EITHER;
+	if (r->leaf != leaf || r->cont != cont || r->type != q->type ||
+	    r->pfn + (page - r->lo) != q->pfn + (page - q->page))
+		return REF_KM_REFUSE;
+	if (cont)
+		return r->now == q->state ? REF_KM_EITHER : REF_KM_REFUSE;
+	return REF_KM_SERVE;
+}
+
 static enum ref_km_must unit_fate(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page,
 				  uint64_t size, unsigned leaf, bool cont)
 {
 	const struct ref_km_range *r = ref_km_above(k, page);
-	const uint64_t pfn = q->pfn + (page - q->page);
+	enum ref_km_must worst = REF_KM_SERVE;
 
 	if (!r || r->lo >= page + size) {
 		if (!q->may_allocate) /* tables may be missing, or be there from something else */
 			return REF_KM_EITHER;
 		return leaf && is_tabled(k, page, page + size) ? REF_KM_EITHER : REF_KM_SERVE;
 	}
-	if (r->lo > page || r->hi < page + size) {
-		const struct ref_km_range *next = r->hi < page + size ? ref_km_find(k, r->hi) : NULL;
+	/* One leaf, or run, may be several ranges that differ in their past. */
+	for (uint64_t p = page; p < page + size; p = r->hi) {
+		enum ref_km_must m;
 
-		/* Neighbours in one unit may differ in their past alone. */
-		if (r->lo > page || !next || cont || leaf)
+		r = ref_km_find(k, p);
+		if (!r)
 			return REF_KM_REFUSE;
+		m = piece_fate(r, q, p, leaf, cont);
+		worst = m > worst ? m : worst;
 	}
-	if (r->leaf != leaf || r->any_shape || r->type != q->type || r->pfn + (page - r->lo) != pfn)
-		return r->any_shape ? REF_KM_EITHER : REF_KM_REFUSE;
-	if (r->cont != cont)
-		return REF_KM_REFUSE;
-	if (cont)
-		return r->now == q->state ? REF_KM_EITHER : REF_KM_REFUSE;
-	return REF_KM_SERVE;
+	return worst;
 }
 
 static void count_tables(struct ref_km_fate *f, const struct ref_km_geo *g, uint64_t page, unsigned leaf,
@@ -291,7 +301,7 @@ struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req
 
 		size = unit(&k->geo, leaf, cont);
 		f.leaves += (unsigned)(size >> leaf);
-		if (f.leaves > 1u << 20)
+		if (f.leaves > REF_KM_LEAVES)
 			return f;
 		for (uint64_t p = page; p < page + size; p += 1ull << leaf)
 			count_tables(&f, &k->geo, p, leaf, last);

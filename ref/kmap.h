@@ -17,6 +17,7 @@
 #define REF_KM_RANGES 1024
 #define REF_KM_CPUS   8
 #define REF_KM_TABLED 16
+#define REF_KM_LEAVES 1024
 
 /* What an address is. INVALID: mapped for software, not for hardware (pte_present() but not valid). */
 enum ref_km_state { REF_KM_NONE, REF_KM_RO, REF_KM_RW, REF_KM_RX, REF_KM_RWX, REF_KM_INVALID };
@@ -74,7 +75,7 @@ enum ref_km_must {
 struct ref_km_fate {
 	enum ref_km_must must;
 	uint64_t at;	    /* REFUSE: first page that must not change */
-	unsigned leaves;    /* descriptors it comes to, at most; saturates at 1 << 20 */
+	unsigned leaves;    /* descriptors it comes to, at most; beyond REF_KM_LEAVES nothing is said of the rest */
 	unsigned tables[4]; /* tables visited whose entries have size [i] (0: pages, 1: level 2, ...) */
 };
 

@@ -148,7 +148,7 @@ static bool create(struct call *c)
 
 	kmap.req = c->q;
 	c->fate = ref_km_fate(&kmap.ref, &c->q);
-	c->tables = kmap_audit(c->q.id);
+	c->tables = kmap.tables;
 	c->alone = others_idle();
 	c->live = hw_live_tables();
 	c->ops = ex.out->ops;

@@ -38,12 +38,30 @@ static bool program_uses(const struct prog *p)
 	return false;
 }
 
+/* As many as 48 bits of address have room for. */
 static unsigned levels_of(const struct prog *p)
 {
-	for (unsigned i = 0; i < p->n; i++)
-		if (!p->r[i].is_event && p->r[i].kind == OP_create_boot)
-			return p->r[i].a & 3 ? 1u + (p->r[i].a & 3) : ex.geo->levels;
-	return ex.geo->levels;
+	const struct hw_geo *g = ex.geo;
+	unsigned levels = g->levels;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->r[i].is_event || p->r[i].kind != OP_create_boot)
+			continue;
+		if (p->r[i].a & 3)
+			levels = 1u + (p->r[i].a & 3);
+		break;
+	}
+	while (g->page_shift + (levels - 1) * g->table_bits >= 48)
+		levels--;
+	return levels;
+}
+
+/* Entries of the top table that 48 bits of address reach. */
+static unsigned top_entries(unsigned levels)
+{
+	const unsigned shift = ex.geo->page_shift + (levels - 1) * ex.geo->table_bits;
+
+	return 1u << (shift + ex.geo->table_bits > 48 ? 48 - shift : ex.geo->table_bits);
 }
 
 /* Tables that lead to the fixmap: the last entry of the top table, then the first of each. */
@@ -51,7 +69,7 @@ static void build_fixmap(unsigned levels)
 {
 	const unsigned bits = ex.geo->table_bits;
 	uint64_t *t = kmap.env.pgdir;
-	unsigned slot = (1u << bits) - 1;
+	unsigned slot = top_entries(levels) - 1;
 
 	for (unsigned l = 4 - levels; l < 3; l++, slot = 0) {
 		uint64_t *next = hw_setup_table(l + 1);
@@ -60,17 +78,21 @@ static void build_fixmap(unsigned levels)
 		t = next;
 	}
 	kmap.env.fixmap_ptep = t;
-	kmap.env.fixmap_va = kmap.va + ((uint64_t)((1u << bits) - 1) << (ex.geo->page_shift + (levels - 1) * bits));
+	kmap.env.fixmap_va =
+		kmap.va + ((uint64_t)(top_entries(levels) - 1) << (ex.geo->page_shift + (levels - 1) * bits));
 	hw_alias_setup(kmap.env.fixmap_va, t);
 }
 
-/* With four levels the region lies across an entry of the top table; elsewhere it begins at one. */
+/* With four levels the region lies across an entry of the top table, if there are enough; elsewhere it begins at one. */
 static void choose_region(unsigned levels)
 {
 	const unsigned bits = ex.geo->table_bits;
 	const uint64_t top = 1ull << ((levels - 1) * bits), pud = 1ull << (2 * bits);
 
-	kmap.first = levels == 2 ? 0 : levels == 3 ? 2 * top : 3 * top - 2 * pud;
+	kmap.first = levels == 2	       ? 0
+		     : levels == 3	       ? 2 * top
+		     : top_entries(levels) > 4 ? 3 * top - 2 * pud
+					       : 2 * pud;
 	kmap.npages = levels == 2 ? 12 * top : levels == 3 ? 4 * top : 6 * pud;
 	kmap.pfn = PHYS_BASE >> ex.geo->page_shift;
 	kmap.unit[0] = 0;
@@ -83,18 +105,23 @@ static void choose_region(unsigned levels)
 void kmap_reset(void)
 {
 	const struct hw_geo *g = ex.geo;
-	unsigned levels;
+	unsigned levels, va_bits;
 
 	kmap.mmu = ex.impl->mmu;
 	kmap.on = kmap.mmu && program_uses(ex.p);
 	if (!kmap.on)
 		return;
 	levels = levels_of(ex.p);
-	kmap.va = ~0ull << (g->page_shift + levels * g->table_bits);
+	va_bits = g->page_shift + levels * g->table_bits;
+	if (va_bits > 48)
+		va_bits = 48;
+	kmap.va = ~0ull << va_bits;
 	kmap.last_cpu = 0;
+	kmap.tables = 0;
 	kmap.env = (struct pt_mmu_env){.page_shift = g->page_shift,
 				       .table_bits = g->table_bits,
 				       .levels = levels,
+				       .va_bits = va_bits,
 				       .cont_pte_bits = g->cont_bits,
 				       .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
 				       .pgdir = hw_setup_table(4 - levels)};
@@ -262,7 +289,8 @@ static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint
 	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 1)) {
 		const uint64_t v = hw_peek(t + i), page = base + ((uint64_t)i << bits);
 
-		if (!v || (top && (page + (1ull << bits) <= kmap.first || page >= kmap.first + kmap.npages)))
+		if (!v || (top && i == top_entries(kmap.env.levels) - 1) ||
+		    (top && (page + (1ull << bits) <= kmap.first || page >= kmap.first + kmap.npages)))
 			continue;
 		if (!is_table(v, level)) {
 			audit_entry(a, page, v, level);
@@ -288,6 +316,7 @@ unsigned kmap_audit(uint8_t id)
 		ex_finding("state", seam_name(id), "not-mapped", "%#llx pages in the tables, %#llx specified",
 			   (unsigned long long)a.pages,
 			   (unsigned long long)ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages));
+	kmap.tables = a.tables;
 	return a.tables;
 }
 

@@ -24,6 +24,7 @@ struct kmap {
 	uint64_t pfn;		/* page frame that the region's first page maps, in a request that is not shifted */
 	uint64_t va;		/* address of page 0 of the half */
 	uint8_t unit[KMAP_UNITS]; /* log2 pages */
+	unsigned tables;	  /* below the top one, at the last audit */
 	uint8_t last_cpu;	  /* that held fixmap_lock last */
 	struct ref_km_req req;	  /* the latest request, for events */
 };
