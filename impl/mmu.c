@@ -108,8 +108,10 @@ static void clear_fixmap(enum pt_fixmap slot)
 {
 	const uint64_t va = mmu.env.fixmap_va + slot * PAGE_SIZE;
 
-	if (BUG(fixmap_slot_reused_without_clear) && slot == FIX_PTE && mmu.busy)
+	if (BUG(fixmap_slot_reused_without_clear) && slot == FIX_PTE && mmu.busy) {
+		mmu.left = true;
 		return;
+	}
 	hw_store(mmu.env.fixmap_ptep + slot, 0, HW_RELAXED, __func__, __LINE__);
 	flush_tlb_kernel_range(va, va + PAGE_SIZE);
 }
@@ -421,8 +423,9 @@ static int __create_pgd_mapping(enum mmu_design design, uint64_t *pgdir, uint64_
 		err = alloc_init_p4d(pgdir + pgd_index(virt), virt, next, phys, c);
 	}
 	mmu.busy = false;
-	if (BUG(fixmap_slot_reused_without_clear) && !is_linear(c))
+	if (BUG(fixmap_slot_reused_without_clear) && mmu.left)
 		clear_fixmap(FIX_PTE);
+	mmu.left = false;
 	return err;
 }
 

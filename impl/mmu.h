@@ -14,6 +14,7 @@ struct mmu_state {
 	struct pt_mmu_env env;
 	enum mmu_design design;
 	bool busy; /* inside __create_pgd_mapping() */
+	bool left; /* a slot that a planted bug has left set */
 };
 extern struct mmu_state mmu;
 

@@ -197,6 +197,18 @@ void kmap_access(unsigned cpu, uint64_t page, bool write)
 	}
 }
 
+/*
+ * What the agent meets depends on which stores of the op have got through. One store gets through first: the oldest with
+ * pick 1, the newest with more (entries of the kernel's map have no access flag to update, which pick is for elsewhere).
+ */
+static void drain_one(const struct rec *r)
+{
+	const unsigned n = hw_drainable(hw.cpu), pick = r->a >> 2 & 3;
+
+	if (n && pick)
+		hw_do_drain(hw.cpu, pick == 1 ? 0 : (int)n - 1);
+}
+
 bool kmap_event(const struct rec *r, unsigned agent)
 {
 	const uint8_t xlate = hw.cfg.xlate;
@@ -209,6 +221,7 @@ bool kmap_event(const struct rec *r, unsigned agent)
 	page = kmap.req.page + kmap.req.nr * r->block / 3 + r->off;
 	if (r->block == 3)
 		page = kmap.req.page + kmap.req.nr - 1 + r->off;
+	drain_one(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
 	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, r->kind == EV_write);
