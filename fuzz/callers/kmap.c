@@ -86,7 +86,7 @@ void kmap_reset(void)
 	unsigned levels;
 
 	kmap.mmu = ex.impl->mmu;
-	kmap.on = kmap.mmu && program_uses(ex.p);
+	kmap.on = kmap.mmu && program_uses(ex.p) && !ex.kernel.on; /* one root */
 	if (!kmap.on)
 		return;
 	levels = levels_of(ex.p);
