@@ -11,14 +11,21 @@ set -uo pipefail
 
 usage() {
 	cat <<'TXT'
-Usage: ./build.sh bugs [--seconds N] [--runs N] [--seed N] [--keep DIR] [NAME...]
+Usage: ./build.sh bugs [--seconds N] [--runs N] [--seed N] [--runs-per-bug N] [--keep DIR] [NAME...]
+       ./build.sh bugs --refile DIR
 
   --seconds N   at most so long for each bug (default 60)
   --runs N      at most so many executions instead, with a fixed seed: the same result every time
   --seed N      libFuzzer's seed (default: another each time; with --runs 1)
+  --runs-per-bug N
+                hunt each bug N times with seeds of their own (default 1): SECONDS and OPS are medians, and a bug
+                is found only if each hunt finds it
   --keep DIR    copy each reproducer to DIR/planted-NAME-SIGNATURE/ (crashes/ was made so)
+  --refile DIR  no hunt: minimize and replay what --keep left in DIR again, and write it anew where its signature
+                is still the same (after a change of the tool or of what it tests)
 
-One line a bug, `NAME found SECONDS OPS SIGNATURE` or `NAME missed SECONDS`, then `N found, N missed`.
+One line a bug, `NAME found SECONDS OPS SIGNATURE` or `NAME missed SECONDS`, then `N found, N missed`. With several
+hunts the range of SECONDS follows in brackets.
 Reproducers and logs are in build/bugs/NAME/. Exit status: 0 all found, 1 some missed, 64 usage.
 TXT
 }
@@ -30,18 +37,19 @@ die() {
 	exit "$status"
 }
 
-seconds=60 runs='' seed='' keep='' names=()
+seconds=60 runs='' seed='' keep='' refile='' runs_per_bug=1 names=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--seconds | --runs | --seed)
+	--seconds | --runs | --seed | --runs-per-bug)
 		[ $# -ge 2 ] || die 64 "$1: needs a value"
 		[[ $2 =~ ^[0-9]+$ ]] || die 64 "$1 $2: not a number"
-		declare "${1#--}=$2"
+		name=${1#--}
+		declare "${name//-/_}=$2"
 		shift
 		;;
-	--keep)
+	--keep | --refile)
 		[ $# -ge 2 ] || die 64 "$1: needs a value"
-		keep=$2
+		declare "${1#--}=$2"
 		shift
 		;;
 	--help | -h)
@@ -53,6 +61,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+[ "$runs_per_bug" -ge 1 ] || die 64 "--runs-per-bug $runs_per_bug: at least 1"
 mapfile -t all < <(build/ptdiff bugs --quiet)
 for n in "${names[@]}"; do
 	printf '%s\n' "${all[@]}" | grep -qxF -- "$n" || die 64 "$n: no such bug; build/ptdiff bugs lists them"
@@ -84,12 +93,13 @@ impl_of() { # NAME: the implementation that has it
 	build/ptdiff bugs | awk -v name="$1" '$0 == name { here = 1 } here && $1 == "in" { sub(";", "", $2); print $2; exit }'
 }
 
-# One bug: writes its result line to DIR/result.
-hunt() { # NAME
-	local d=$dir/$1 dropped limit raw note took ops sig why=
+# One hunt: writes its result line to DIR/result.
+hunt() { # NAME DIR SEED
+	local d=$2 seed=$3 dropped limit raw note took ops sig why=
 	rm -rf "$d"
 	mkdir -p "$d"/{seeds,corpus,spool,findings}
 	dropped=$(clean_seeds "$1" "$d")
+	echo "$dropped" >"$d/dropped"
 	if [ -n "$runs" ]; then limit=-runs=$runs; else limit=-max_total_time=$seconds; fi
 	PTDIFF_BUG=$1 PTDIFF_SPOOL=$d/spool PTDIFF_STATS=$d/stats build/fuzz-bugs "$d/corpus" "$d/seeds" "$limit" \
 		${seed:+-seed=$seed} -max_len=528 -len_control=0 -use_counters=0 -timeout=20 -artifact_prefix="$d/" >"$d/log" 2>&1
@@ -114,7 +124,6 @@ hunt() { # NAME
 	fi
 	ops=$(sed -n 's/^- Size: \([0-9]*\) ops.*/\1/p' "$note")
 	echo "$1 found $took $ops $sig" >"$d/result"
-	echo "$dropped" >"$d/dropped"
 	[ -z "$keep" ] || keep_one "$1" "${note%/NOTE.md}"
 }
 
@@ -123,6 +132,53 @@ keep_one() { # NAME FOLDER
 	to=$keep/planted-$1-$(basename "$2")
 	mkdir -p "$to" && cp "$2/input.pt" "$to/" && sed "s|$2|$to|g" "$2/NOTE.md" >"$to/NOTE.md"
 }
+
+# All hunts of one bug, summed up in its folder.
+hunt_all() { # NAME
+	local i d=$dir/$1 n=$runs_per_bug
+	rm -rf "$d"
+	for ((i = 1; i <= n; i++)); do
+		if [ "$n" -eq 1 ]; then hunt "$1" "$d" "$seed"; else hunt "$1" "$d/$i" "${seed:+$((seed + i - 1))}"; fi
+	done
+	[ "$n" -gt 1 ] || return
+	cat "$d"/*/result >"$d/results"
+	cp "$d/1/dropped" "$d/"
+	if grep ' missed ' "$d/results" | head -n 1 >"$d/result" && [ -s "$d/result" ]; then return; fi
+	# Median of seconds and of ops; the signature that came most often.
+	awk -v n="$n" -v name="$1" '
+		function median(a, i, j, t) {
+			for (i = 2; i <= n; i++)
+				for (j = i; j > 1 && a[j - 1] > a[j]; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
+			return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+		}
+		{ s[NR] = $3 + 0; o[NR] = $4 + 0; if (++c[$5] > c[sig]) sig = $5 }
+		END {
+			m = median(s)
+			printf "%s found %.1f %g %s [%.1f..%.1f of %d]\n", name, m, median(o), sig, s[1], s[n], n
+		}' "$d/results" >"$d/result"
+}
+
+# A filed reproducer again, by the tool as it is now.
+refile_one() { # FOLDER
+	local bug to=$dir/refile sig
+	bug=$(sed -n 's/^- Bug: //p' "$1/NOTE.md")
+	[ "$bug" != "none planted" ] || return 0
+	rm -rf "$to"
+	build/ptdiff-bugs save --bug "$bug" -o "$to" "$1/input.pt" >"$dir/refile.log" 2>&1
+	sig=$(basename "$1")
+	sig=${sig#"planted-$bug-"}
+	if [ ! -d "$to/$sig" ]; then # the minimizer files what it meets on the way, too
+		echo "$1: no longer that ($dir/refile.log)"
+		return 1
+	fi
+	keep=$(dirname "$1") keep_one "$bug" "$to/$sig"
+}
+
+if [ -n "$refile" ]; then
+	status=0
+	for f in "$refile"/planted-*/; do refile_one "${f%/}" || status=1; done
+	exit $status
+fi
 
 # Two at a time on two cores; results in the catalogue's order as they come.
 jobs=$(nproc)
@@ -142,7 +198,7 @@ show_ready() { # MINIMUM number of running jobs that may remain
 trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
 for n in "${names[@]}"; do
 	show_ready $((jobs - 1))
-	hunt "$n" &
+	hunt_all "$n" &
 	pids+=($!)
 done
 show_ready 0

@@ -83,8 +83,14 @@ static void print_desc(const struct op_desc *d, const char *common)
 {
 	printf("%-24s %3u  %s\n%31s%s%s%s", d->name, d->weight, d->help, "",
 	       d->args & A_PAGE ? "BLOCK.OFFSET " : "", d->args & A_NR ? "nr=N " : "", common);
-	for (const struct op_field *f = d->field; f < d->field + OP_MAX_FIELDS && f->name; f++)
-		printf(f->bits == 1 ? " [%s]" : " %s=0..%u", f->name, (1u << f->bits) - 1);
+	for (const struct op_field *f = d->field; f < d->field + OP_MAX_FIELDS && f->name; f++) {
+		if (f->words)
+			printf(" %s=%s", f->name, f->words[0]);
+		for (unsigned i = 1; f->words && f->words[i]; i++)
+			printf("|%s", f->words[i]);
+		if (!f->words)
+			printf(f->bits == 1 ? " [%s]" : " %s=0..%u", f->name, (1u << f->bits) - 1);
+	}
 	putchar('\n');
 }
 

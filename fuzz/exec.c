@@ -6,6 +6,7 @@
  * names; a parked task goes on when its CPU has its next op, when somebody needs a lock of its, or at the end.
  */
 #include "callers/kmap.h"
+#include "callers/kernel.h"
 #include "exec_internal.h"
 
 #include <stdarg.h>
@@ -27,6 +28,7 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 	if (ex.stop)
 		return;
 	ex.stop = true;
+	hw.calm = 0;
 	snprintf(ex.out->sig, sizeof(ex.out->sig), "%s/%s/%s", cls, op, what);
 	va_start(ap, fmt);
 	vsnprintf(ex.out->detail, sizeof(ex.out->detail), fmt, ap);
@@ -115,6 +117,13 @@ static void on_bug(const char *what, const char *fn, int line)
 		task_abort();
 }
 
+void exec_context_sync(unsigned cpu)
+{
+	hw_do_context_sync(cpu);
+	if (ex.kernel.on)
+		ref_k_context_sync(&ex.kernel.ref, cpu);
+}
+
 static void task_stop(enum task_state s)
 {
 	struct task *t = ex.cur;
@@ -150,10 +159,12 @@ static void on_free(void)
 			task_stop(TASK_WAITS_READERS);
 }
 
-bool exec_holds_lock(unsigned task)
+bool exec_holds_lock(unsigned cpu)
 {
+	const int task = (int)(ex.on[cpu] - ex.task);
+
 	for (unsigned l = EX_LOCK_PT; l < EX_LOCK_MM; l++)
-		if (ex.lock[l].owner == (int)task)
+		if (ex.lock[l].owner == task)
 			return true;
 	return false;
 }
@@ -178,10 +189,15 @@ static void fire(struct opctx *c, unsigned i)
 		if (!c->inside || ex.p->h.ncpu < 2)
 			return;
 		if (ex.log)
-			fprintf(ex.log, "    -- cpu%u is preempted here\n", (unsigned)(ex.cur - ex.task));
+			fprintf(ex.log, "    -- cpu%u is preempted here\n", ex.cur->cpu);
 		task_stop(TASK_PARKED);
 		if (ex.log)
-			fprintf(ex.log, "    -- cpu%u goes on\n", (unsigned)(ex.cur - ex.task));
+			fprintf(ex.log, "    -- cpu%u goes on\n", ex.cur->cpu);
+		return;
+	}
+	if (e->kind == EV_move) {
+		if (c->inside)
+			kernel_move(e, &ex.eff[c->ev_lo + i]);
 		return;
 	}
 	if (!c->inside) { /* it had no such step: that is what "end" means */
@@ -220,6 +236,7 @@ static void fire_at(struct opctx *c, enum hw_class cls, const char *fn)
 		}
 	}
 	c->armed = armed;
+	exec_listen();
 }
 
 static void fire_rest(struct opctx *c)
@@ -287,10 +304,10 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 		fire_at(c, cls, fn);
 	if (c->lockless)
 		lockless_progress(c);
-	hw.cpu = (uint8_t)(t - ex.task);
+	hw.cpu = t->cpu;
 }
 
-/* About 100 times an execution: little is done before it is known to be of interest. */
+/* Steps that somebody waits for; the ordinals of other classes need no counting. */
 static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 {
 	struct task *t = ex.cur;
@@ -305,6 +322,8 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 		task_abort();
 	if (hw.step > EX_STEP_LIMIT)
 		step_limit(c);
+	if (c->nested)
+		return;
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
@@ -312,7 +331,25 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 		step_slow(t, cls, p, fn);
 }
 
+void exec_listen(void)
+{
+	const struct opctx *c = &ex.cur->op;
+
+	hw.calm = 0;
+	if (ex.stop || c->lockless || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
+		return;
+	hw.own = c->own;
+	hw.own_bytes = c->own_bytes;
+	hw.calm = ~(unsigned)c->armed;
+}
+
 /* --- running ops */
+
+/* A kernel thread works for itself; everything else is done for a user. */
+static bool may_run(const struct rec *r)
+{
+	return ex.cpu_space[r->cpu] >= 0 || op_descs[r->kind].args & ~(A_PAGE | A_NR);
+}
 
 static void task_main(void *arg)
 {
@@ -326,7 +363,9 @@ static void task_main(void *arg)
 		c->inside = true;
 		if (ex.log)
 			replay_op(c->r);
-		r = run_fns[c->r->kind](c->r, &ex.eff[c->rec]);
+		if (ex.kernel.on)
+			kernel_op_starts(c->r);
+		r = may_run(c->r) ? run_fns[c->r->kind](c->r, &ex.eff[c->rec]) : 0;
 		if (ex.log)
 			replay_result(c->r, &ex.eff[c->rec], r);
 		c->effective = r > 0;
@@ -338,7 +377,8 @@ static void task_main(void *arg)
 			ex.out->effective++;
 		exec_stats.effective[c->r->kind] += r > 0;
 		exec_stats.unsupported[c->r->kind] += r < 0;
-		hw_do_context_sync((unsigned)(t - ex.task)); /* back to the user */
+		if (!(op_descs[c->r->kind].args & A_KERNEL))
+			exec_context_sync(t->cpu); /* back to the user */
 		if (!ex.stop)
 			fire_rest(c);
 		t->state = TASK_IDLE;
@@ -353,11 +393,14 @@ static void task_switch_in(struct task *t)
 		t->started = true;
 	}
 	t->state = TASK_READY;
+	t->turn++;
 	ex.cur = t;
 	ex.sp = t->sp;
-	hw_run_on((unsigned)(t - ex.task));
+	hw_run_on(t->cpu);
 	hw.pick_salt = t->op.r->salt;
+	exec_listen();
 	fiber_switch(&ex.main, &t->fb);
+	hw.calm = 0;
 	ex.cur = NULL;
 }
 
@@ -406,7 +449,8 @@ static void task_run(struct task *t)
 void exec_wait_for_others(const struct space *sp)
 {
 	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
-		while (&ex.task[i] != ex.cur && is_active(&ex.task[i]) && ex.task[i].sp == sp && !ex.stop) {
+		while (&ex.task[i] != ex.cur && is_active(&ex.task[i]) && !ex.stop &&
+		       (ex.task[i].sp == sp || ex.cpu_space[ex.task[i].cpu] == (int)ex_space_id(sp))) {
 			ex.cur->waits = EX_NLOCKS;
 			ex.cur->waits_for = (int8_t)i;
 			task_stop(TASK_WAITS);
@@ -430,7 +474,7 @@ static void arm(struct opctx *c)
 static unsigned run_record(unsigned i)
 {
 	const struct rec *r = &ex.p->r[i];
-	struct task *t = &ex.task[r->cpu];
+	struct task *t = ex.on[r->cpu];
 	unsigned end = i + 1;
 
 	while (end < ex.p->n && ex.p->r[end].is_event)
@@ -448,8 +492,9 @@ static unsigned run_record(unsigned i)
 	ex.out->ops++;
 	exec_stats.ops[r->kind]++;
 	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
-	 * is the op's own (the lock's release has ordered it before anything that follows). */
-	if (!(op_descs[r->kind].args & A_KMAP))
+	 * is the op's own (the lock's release has ordered it before anything that follows). Nothing of that for what the
+	 * kernel maps for itself. */
+	if (!(op_descs[r->kind].args & (A_KERNEL | A_KMAP | A_SPLIT)))
 		hw_do_drain(r->cpu, -1);
 	task_run(t);
 	return end;
@@ -491,6 +536,7 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
+	hw.calm_until = EX_STEP_LIMIT;
 	hazard_init();
 }
 
@@ -542,6 +588,7 @@ static void build_upper(struct space *sp)
 void exec_space_create(struct space *sp)
 {
 	sp->alive = true;
+	sp->dying = false;
 	sp->unaudited = 0;
 	sp->batched = false;
 	sp->gathers = 0;
@@ -549,6 +596,7 @@ void exec_space_create(struct space *sp)
 	sp->pt.asid = ex.next_asid++;
 	memset(sp->seen, 0, PROG_BLOCKS * ex.cont * sizeof(sp->seen[0]));
 	memset(sp->gather, 0, sizeof(sp->gather));
+	memset(sp->tally, 0, sizeof(sp->tally));
 	memset(sp->block_state, 0, sizeof(sp->block_state));
 	memset(sp->block_prev, 0, sizeof(sp->block_prev));
 	ref_reset(&sp->mm, ex.cont);
@@ -558,17 +606,29 @@ void exec_space_create(struct space *sp)
 void exec_space_retire(struct space *sp)
 {
 	sp->alive = false;
+	sp->dying = true;
 	for (unsigned c = 0; c < HW_MAX_CPU; c++)
 		if (ex.cpu_space[c] == (int)ex_space_id(sp))
 			ex.cpu_space[c] = EX_NOBODY;
 	hw_retire_asid(sp->pt.asid);
 }
 
+void exec_space_gone(struct space *sp)
+{
+	sp->dying = false;
+	for (unsigned c = 0; c < HW_MAX_CPU; c++)
+		if (ex.cpu_loaded[c] == (int)ex_space_id(sp))
+			ex.cpu_loaded[c] = EX_NOBODY;
+}
+
 void exec_cpu_switch(unsigned cpu, int space)
 {
 	ex.cpu_space[cpu] = space;
-	if (space >= 0)
-		hw_set_context(cpu, ex.space[space].pt.root, ex.space[space].pt.asid);
+	if (space < 0)
+		return;
+	ex.cpu_loaded[cpu] = space;
+	ex.cpu_root[cpu] = ex.space[space].pt.root;
+	hw_set_context(cpu, ex.space[space].pt.root, ex.space[space].pt.asid);
 }
 
 /* The first address space comes with its tables, and every agent runs in it. */
@@ -580,7 +640,8 @@ static void build_first(void)
 
 	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
 	ex.next_asid = EX_ASID;
-	ex.space[1].alive = false;
+	ex.space[1].alive = ex.space[1].dying = false;
+	memset(ex.dead_root, 0, sizeof(ex.dead_root));
 	memset(ex.space[1].leaf, 0, sizeof(ex.space[1].leaf));
 	exec_space_create(sp);
 	for (unsigned i = 0; i < REF_TABLES; i++) {
@@ -589,8 +650,10 @@ static void build_first(void)
 	}
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		hw_set_context(a, sp->pt.root, sp->pt.asid);
-	for (unsigned c = 0; c < HW_MAX_CPU; c++)
-		ex.cpu_space[c] = 0;
+	for (unsigned c = 0; c < HW_MAX_CPU; c++) {
+		ex.cpu_space[c] = ex.cpu_loaded[c] = 0;
+		ex.cpu_root[c] = sp->pt.root;
+	}
 }
 
 static void choose_geometry(struct prog *p, const struct pt_impl *impl)
@@ -630,16 +693,21 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 			ex.task[i].started = false; /* abandoned in the last execution */
 		ex.task[i].state = TASK_IDLE;
 		ex.task[i].sp = &ex.space[0];
+		ex.task[i].cpu = (uint8_t)i;
+		ex.on[i] = &ex.task[i];
 		ex.task[i].pt = (struct pt_task){.id = i};
 		hw_set_current(i, &ex.task[i].pt);
 	}
 	hazard_reset();
+	cost_reset();
 	build_first();
+	kernel_reset();
 	env = (struct pt_env){.page_shift = ex.geo->page_shift,
 			      .table_bits = ex.geo->table_bits,
 			      .levels = ex.geo->levels,
 			      .cont_bits = ex.geo->cont_bits,
 			      .mm = &ex.space[0].pt,
+			      .kernel = &ex.kernel.pt,
 			      .folios = ex.folio[p->h.geo],
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
@@ -670,6 +738,8 @@ static void check_end(void)
 {
 	if (ex.log)
 		fprintf(ex.log, "end: all stores drained, every page compared, one page of each block walked\n");
+	if (ex.kernel.on)
+		kernel_check_end();
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
 	if (kmap.on)
@@ -690,6 +760,7 @@ void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 		task_finish(&ex.task[i]);
 	if (!ex.stop)
 		check_end();
+	cost_report();
 	out->steps = hw.step;
 	ex_observe(out->steps);
 	out->hash = ex.hash;

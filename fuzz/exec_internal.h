@@ -7,10 +7,12 @@
 #ifndef FUZZ_EXEC_INTERNAL_H
 #define FUZZ_EXEC_INTERNAL_H
 
+#include "cost.h"
 #include "exec.h"
 #include "fiber.h"
 #include "hazard.h"
 #include "hw/hw.h"
+#include "ref/kernel.h"
 #include "ref/ref.h"
 
 #define EX_ASID	      0x42 /* of the first address space; each later one gets the next */
@@ -20,8 +22,9 @@
 #define EX_SPACES     2	  /* user address spaces: the first, and its child */
 #define EX_NOBODY     (-1)
 
-/* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). */
-enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_FIXMAP = EX_LOCK_MM + EX_SPACES, EX_NLOCKS };
+/* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). That of
+ * the kernel's tables is taken alone. */
+enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES, EX_LOCK_FIXMAP, EX_NLOCKS };
 
 enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
 
@@ -30,6 +33,7 @@ struct space {
 	struct ref_mm mm;
 	struct pt_mm pt;
 	bool alive;
+	bool dying;		     /* being torn down: nobody runs in it, but its pages and tables are still its own */
 	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
 	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
 	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
@@ -40,6 +44,19 @@ struct space {
 	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
 	uint64_t seen[REF_MAX_PAGES];
 	uint64_t gather[PROG_BLOCKS];
+	uint32_t tally[PROG_BLOCKS]; /* how many of its entries are of each sort: see tally_of() */
+};
+
+/* The kernel's half: a window of the same shape as a user's. */
+struct kspace {
+	bool on; /* the program has ops or events on it */
+	struct ref_kernel ref;
+	struct pt_mm pt;
+	uint64_t va;		    /* address of page 0 */
+	uint64_t *leaf[REF_TABLES]; /* level-3 tables, NULL until made */
+	uint64_t *pmdp[REF_TABLES];
+	uint8_t in_kernel;	       /* set of CPUs that have not returned to the user since a kernel op */
+	struct pt_task idle[HW_MAX_CPU]; /* who runs on a CPU while its task is switched out */
 };
 
 struct ex_lock {
@@ -58,13 +75,16 @@ struct opctx {
 	bool inside;		 /* between begin and end of the op (events at its end come later) */
 	bool lockless;
 	bool effective;
+	bool nested;  /* steps are not the op's: an interrupt's, a context switch's */
+	uint8_t ran; /* CPUs the task ran on inside the innermost call of the kernel's seam */
 	/* Entries of the open seam call's blocks: stores to them are its own. */
 	uintptr_t own;
 	size_t own_bytes;
 	unsigned outside_n; /* stores to entries outside the open call's blocks */
 	const uint64_t *outside[16];
 	struct code_place at;	  /* the caller's line of the seam call under way */
-	uint32_t cost[HW_NCLASS]; /* `ord` when the open seam call began */
+	struct cost_mark cost; /* where the open seam call began */
+	const struct pt_gather *gather; /* what an open tlb_flush() was given */
 };
 
 struct task {
@@ -74,8 +94,11 @@ struct task {
 	uint8_t waits;	   /* TASK_WAITS: lock it needs */
 	bool waits_shared; /* for reading */
 	int8_t waits_for;  /* waits == EX_NLOCKS: until that task's op is over */
+	uint8_t cpu;	   /* that it runs on: its own number until it migrates */
 	struct space *sp;  /* address space that it works on now */
 	struct pt_task pt;
+	unsigned turn; /* times it was let run */
+	struct cost_section section;
 	struct opctx op;
 };
 
@@ -86,10 +109,15 @@ struct exec {
 	struct ref_mm mm;
 	struct fiber main;
 	struct task task[HW_MAX_CPU];
+	struct task *on[HW_MAX_CPU]; /* the task of each CPU */
 	struct task *cur;
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
+	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU]; /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
+	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */
+	void *cpu_root[HW_MAX_CPU];
+	void *dead_root[HW_MAX_CPU]; /* top tables that only lazy CPUs hold */
 	unsigned next_asid;
 	struct ex_lock lock[EX_NLOCKS];
 	bool stop; /* a finding was made: end this execution */
@@ -165,7 +193,16 @@ void ex_verdict(const struct ref_verdict *v);
 	X(tlb_flush)                 \
 	X(flush_tlb_mm)              \
 	X(arch_tlbbatch_flush)       \
-	X(arch_flush_tlb_batched_pending)
+	X(arch_flush_tlb_batched_pending) \
+	X(arch_tlbbatch_add_pending) \
+	X(set_huge_pte_at)           \
+	X(huge_ptep_get_and_clear)   \
+	X(flush_tlb_kernel_range)    \
+	X(arch_enter_lazy_mmu_mode)  \
+	X(arch_leave_lazy_mmu_mode)  \
+	X(arch_flush_lazy_mmu_mode)  \
+	X(lazy_mmu_mode_pause)       \
+	X(lazy_mmu_mode_resume)
 enum ex_api {
 	API_FIRST = OP_NKINDS - 1,
 #define X(name) API_##name,
@@ -185,6 +222,7 @@ struct ref_obs seam_obs(uint64_t val);
 /* The lock of the table of `page` in the present space. */
 void seam_lock(unsigned page);
 void seam_unlock(unsigned page);
+void seam_unlock_early(unsigned page); /* a mistake: as a plain store, ahead of the section's stores */
 void seam_mmap_lock(bool shared);
 void seam_mmap_unlock(bool shared);
 /* Each notes the line of the caller that it is called from. */
@@ -218,26 +256,35 @@ unsigned page_of_rec(const struct rec *r);
 bool prepare(struct ref_op *op, const struct rec *r, ref_clip clip, struct rec *eff);
 void write_back(struct rec *eff, const struct rec *r, unsigned page, unsigned nr);
 bool table_for(unsigned page); /* its table, made if need be; under the lock */
+/* The page of folio `f` with the VA page's own alignment, `shift` pages off. */
+unsigned folio_offset(const struct pt_folio *f, unsigned page, unsigned shift);
 /* Ops. Returns whether the op took effect; -1: the implementation lacks it. */
 typedef int (*run_fn)(const struct rec *r, struct rec *eff);
 extern const run_fn run_fns[OP_NKINDS];
 void run_event(const struct rec *r, struct rec *eff);
 
 /* --- exec.c for run.c and callers/ */
+/* What the running op's steps are watched for may have changed: the machine tells of no others (hw.calm). Not needed where
+ * less is wanted than before. */
+void exec_listen(void);
 void task_wait(unsigned lock, bool shared); /* lets its owner go on, then returns */
 void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);
-bool exec_holds_lock(unsigned task); /* of a table */
+bool exec_holds_lock(unsigned cpu); /* its task does, of a table */
+/* Exception entry or return, or the effect of ISB, on this CPU. */
+void exec_context_sync(unsigned cpu);
 /* A new address space with tables above level 3 but none there. */
 void exec_space_create(struct space *sp);
-/* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). */
+/* Nobody runs in it any more; its CPUs keep it loaded as kernel threads do (lazy TLB). It is dying until it is gone. */
 void exec_space_retire(struct space *sp);
+void exec_space_gone(struct space *sp);
 void exec_cpu_switch(unsigned cpu, int space);
 
 /* --- replay.c */
 void replay_op(const struct rec *r);
 void replay_result(const struct rec *r, const struct rec *eff, int result);
 void replay_blocks(void);
+void replay_kernel(void);
 void replay_hw(const struct hw_trace *t);
 
 #endif

@@ -30,6 +30,7 @@ static void on_queued(void *p, const char *fn, int line)
 	(void)line;
 	if (!ex.cur || hazard_queued == QUEUED_MAX)
 		return;
+	hw.calm = 0;
 	queued[hazard_queued].p = p;
 	queued[hazard_queued].at = ex.cur->op.at;
 	queued[hazard_queued++].task = (uint8_t)(ex.cur - ex.task);
@@ -114,7 +115,8 @@ void hazard_load(const void *p)
 		return;
 	}
 	ex_finding("hazard", read->fn, store.fn,
-		   "%s (%s:%d) reads an entry that %s (%s:%d) has set in lazy mode: arch_flush_lazy_mmu_mode() is missing",
+		   "%s (%s:%d) reads an entry that %s (%s:%d) has set in lazy mode: arch_flush_lazy_mmu_mode() is "
+		   "missing",
 		   read->fn, read->file, read->line, store.fn, store.file, store.line);
 }
 

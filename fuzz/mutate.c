@@ -17,8 +17,16 @@
 
 enum { SOFT_OPS = 16, HARD_OPS = 24 };
 
+/* What a program is about. Mixed evenly, each part would find a fraction of what it finds by itself. */
+enum group {
+	GROUP_USER,
+	GROUP_IRQ,    /* and interrupts that map kernel pages */
+	GROUP_KERNEL, /* kernel mappings, with some user ops between them */
+};
+
 struct mut {
 	uint64_t rng;
+	enum group group;
 	struct prog p;
 	unsigned max; /* records that fit into the engine's buffer */
 	uint64_t ops_allowed, evs_allowed;
@@ -71,12 +79,45 @@ static unsigned geometric(struct mut *m, unsigned max)
 	return n;
 }
 
+static uint64_t kernel_kinds(const struct op_desc *d, unsigned n)
+{
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (d[i].args & A_KERNEL)
+			mask |= 1ull << i;
+	return mask;
+}
+
+/* By what it contains; sometimes something else comes in. */
+static enum group group_of(struct mut *m)
+{
+	bool irq = false;
+
+	for (unsigned i = 0; i < m->p.n; i++) {
+		if (!m->p.r[i].is_event && op_descs[m->p.r[i].kind].args & A_KERNEL)
+			return GROUP_KERNEL;
+		irq |= m->p.r[i].is_event && m->p.r[i].kind == EV_irq;
+	}
+	if (percent(m, 3))
+		return percent(m, 50) ? GROUP_KERNEL : GROUP_IRQ;
+	return irq ? GROUP_IRQ : GROUP_USER;
+}
+
 static void read_masks(struct mut *m)
 {
-	m->ops_allowed = ~m->p.h.ops_off & ((1ull << OP_NKINDS) - 1);
-	m->evs_allowed = ~m->p.h.evs_off & ((1u << EV_NKINDS) - 1);
+	uint64_t ops = (1ull << OP_NKINDS) - 1, evs = (1u << EV_NKINDS) - 1;
+
+	if (m->group != GROUP_KERNEL) {
+		ops &= ~kernel_kinds(op_descs, OP_NKINDS);
+		evs &= ~kernel_kinds(ev_descs, EV_NKINDS);
+	}
+	if (m->group == GROUP_IRQ)
+		evs |= 1u << EV_irq;
+	m->ops_allowed = ops & ~m->p.h.ops_off;
+	m->evs_allowed = evs & ~(uint64_t)m->p.h.evs_off;
 	if (!m->ops_allowed)
-		m->ops_allowed = (1ull << OP_NKINDS) - 1;
+		m->ops_allowed = ops;
 }
 
 static unsigned pick_kind(struct mut *m, const struct op_desc *d, unsigned n, uint64_t allowed)
@@ -85,6 +126,8 @@ static unsigned pick_kind(struct mut *m, const struct op_desc *d, unsigned n, ui
 
 	for (unsigned i = 0; i < n; i++)
 		w[i] = allowed >> i & 1 ? d[i].weight : 0;
+	for (unsigned i = 0; i < n && m->group == GROUP_KERNEL; i++)
+		w[i] = d[i].args & A_KERNEL ? 8 * w[i] : (w[i] + 3) / 4;
 	return weighted(m, w, n);
 }
 
@@ -218,8 +261,9 @@ static const struct {
 	const char *name;
 	uint8_t percent;
 } field_bias[] = {
-	{"write", 75}, {"young", 60},  {"dirty", 40}, {"exec", 15}, {"special", 6}, {"shift", 10}, {"noflush", 12},
-	{"full", 50},  {"tables", 25}, {"high", 25},  {"smmu", 30}, {"xlate", 30},  {"pick", 30},
+	{"write", 75},	 {"young", 60}, {"dirty", 40},	{"exec", 15}, {"special", 6}, {"shift", 10},
+	{"noflush", 12}, {"full", 50},	{"tables", 25}, {"high", 25}, {"smmu", 30},   {"xlate", 30},
+	{"pick", 30},	 {"in", 30},	{"cont", 30},	{"ro", 25},   {"pfn", 50},
 };
 
 static uint8_t bias_of(const char *name)
@@ -298,6 +342,11 @@ static void fill_event(struct mut *m, struct rec *r, unsigned i)
 	const struct prog_hdr *h = &m->p.h;
 
 	*r = (struct rec){.is_event = 1, .kind = (uint8_t)pick_kind(m, ev_descs, EV_NKINDS, m->evs_allowed)};
+	if (op_descs[op->kind].args & A_KERNEL && percent(m, 70)) {
+		static const uint8_t kinds[] = {EV_irq, EV_move, EV_park, EV_drain};
+
+		r->kind = kinds[below(m, sizeof(kinds))];
+	}
 	r->anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
 	r->nr = (uint16_t)(percent(m, 90) ? geometric(m, 12) : 1 + below(m, 2 * prog_cont(h)));
 	if (h->smmu && percent(m, 25))
@@ -463,10 +512,18 @@ static bool do_insert_pieces(struct mut *m)
 	return insert(m, at, r, n);
 }
 
+static void fill_park(struct mut *m, struct rec *r, const struct rec *op)
+{
+	static const uint8_t anchors[HW_NCLASS] = {2, 8, 2, 4, 1, 1, 0};
+
+	*r = (struct rec){.is_event = 1, .kind = EV_park, .cpu = op->cpu};
+	r->anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
+	r->nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
+}
+
 /* An op is preempted between two of its steps, and another CPU works on the same block meanwhile. */
 static bool do_insert_race(struct mut *m)
 {
-	static const uint8_t anchors[HW_NCLASS] = {2, 8, 2, 4, 1, 1, 0};
 	const unsigned at = any_boundary(m);
 	const bool reader = m->ops_allowed >> OP_ptep_get_lockless & 1 && percent(m, 60);
 	struct rec r[4];
@@ -478,15 +535,236 @@ static bool do_insert_race(struct mut *m)
 		m->p.h.ncpu = 2;
 	kind = reader ? (unsigned)OP_ptep_get_lockless : pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed);
 	fill_op(m, &r[0], kind, near_rec(m, at));
-	r[1] = (struct rec){.is_event = 1, .kind = EV_park, .cpu = r[0].cpu};
-	r[1].anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
-	r[1].nr = (uint16_t)(percent(m, 60) ? geometric(m, 8) : 1 + below(m, 2 * prog_cont(&m->p.h)));
+	fill_park(m, &r[1], &r[0]);
 	for (unsigned k = 1 + below(m, 2); k; k--, n++) {
 		fill_op(m, &r[n], pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed), &r[0]);
 		r[n].block = r[0].block;
 		r[n].cpu = (uint8_t)((r[0].cpu + 1 + below(m, m->p.h.ncpu - 1u)) % m->p.h.ncpu);
 	}
 	return insert(m, at, r, n);
+}
+
+/* ---- sequences: what a caller needs before or after it to show anything ---- */
+
+enum { SEQ_STEPS = 5, SEQ_ANY = -2, SEQ_GONE = -1 };
+enum { ON_OTHER = 1, WHOLE = 2, PARKED = 4 }; /* CPU; range; preempted inside */
+
+struct seq_step {
+	const char *op; /* "any": whatever the program may have */
+	uint8_t how;
+};
+static const struct seq {
+	uint8_t weight;
+	struct seq_step step[SEQ_STEPS];
+} seqs[] = {
+	/* Parent and child share pages, and each has its CPU. */
+	{8, {{"set_ptes", WHOLE}, {"fork", 0}, {"switch", ON_OTHER}, {"any", ON_OTHER}, {"any", 0}}},
+	{4, {{"fork", 0}, {"switch", ON_OTHER}, {"touch", ON_OTHER}, {"cow", 0}, {"any", ON_OTHER}}},
+	{3, {{"fork", 0}, {"switch", ON_OTHER}, {"any", ON_OTHER}, {"exit", ON_OTHER}, {"any", 0}}},
+	{3, {{"fork", PARKED}, {"touch", ON_OTHER}, {"any", ON_OTHER}}},
+	/* Swapped out with the flush put off; somebody else trusts the empty entry. */
+	{4, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
+	{3, {{"swap_out", PARKED}, {"touch", ON_OTHER}, {"swap_in", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"swap_in", 0}, {"touch", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"migrate", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
+	/* Present to software only, and back. */
+	{3, {{"set_ptes", WHOLE}, {"numa", 0}, {"touch", ON_OTHER}}},
+	{3, {{"set_ptes", WHOLE}, {"mprotect", 0}, {"touch", ON_OTHER}, {"mprotect", 0}, {"touch", ON_OTHER}}},
+	{2, {{"touch", 0}, {"mprotect", PARKED}, {"touch", ON_OTHER}}},
+	/* Two removals at once, neither of which sees the other's entries. */
+	{4, {{"set_ptes", WHOLE}, {"zap", PARKED}, {"zap", ON_OTHER}, {"touch", ON_OTHER}}},
+	{2, {{"set_ptes", WHOLE}, {"madvise_free", 0}, {"touch", ON_OTHER}, {"zap", 0}}},
+	{2, {{"gup_fast", PARKED | ON_OTHER}, {"any", 0}, {"any", 0}}},
+	{2, {{"gup_fast", PARKED | ON_OTHER}, {"free_table", 0}, {"set_ptes", 0}}},
+	{2, {{"set_ptes", WHOLE}, {"mremap", 0}, {"touch", ON_OTHER}, {"set_ptes", 0}}},
+	{2, {{"touch", ON_OTHER}, {"young_ptes", 0}, {"zap", 0}}},
+};
+enum { NSEQS = sizeof(seqs) / sizeof(seqs[0]) };
+
+static int8_t seq_kinds[NSEQS][SEQ_STEPS];
+static uint8_t seq_weights[NSEQS]; /* 0: it has lost the point, since an op of it is not in the table */
+
+static int8_t kind_named(const char *name)
+{
+	if (!name)
+		return SEQ_GONE;
+	if (!strcmp(name, "any"))
+		return SEQ_ANY;
+	for (int i = 0; i < OP_NKINDS; i++)
+		if (!strcmp(op_descs[i].name, name))
+			return (int8_t)i;
+	return SEQ_GONE;
+}
+
+/* Names are compared once. */
+static void resolve_seqs(void)
+{
+	static bool done;
+
+	for (unsigned s = 0; s < NSEQS && !done; s++) {
+		seq_weights[s] = seqs[s].weight;
+		for (unsigned i = 0; i < SEQ_STEPS; i++) {
+			seq_kinds[s][i] = kind_named(seqs[s].step[i].op);
+			if (seqs[s].step[i].op && seq_kinds[s][i] == SEQ_GONE)
+				seq_weights[s] = 0;
+		}
+	}
+	done = true;
+}
+
+static unsigned fill_step(struct mut *m, struct rec *r, int kind, uint8_t how, const struct rec *by, unsigned cpu)
+{
+	const bool on_range = by && percent(m, 70);
+
+	fill_op(m, r, kind == SEQ_ANY ? pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed) : (unsigned)kind, by);
+	r->cpu = (uint8_t)((cpu + (how & ON_OTHER ? 1 : 0)) % m->p.h.ncpu);
+	if (how & WHOLE && percent(m, 75)) {
+		range_align(m, r);
+		if (kind == OP_set_ptes)
+			r->a &= 0x0f; /* naturally aligned: foldable */
+	} else if (how & WHOLE) {
+		range_straddle(m, r);
+	} else if (on_range) {
+		r->block = by->block;
+		if (op_descs[r->kind].args & A_NR) {
+			r->off = by->off;
+			r->nr = by->nr;
+		}
+	}
+	if (!(how & PARKED))
+		return 1;
+	fill_park(m, r + 1, r);
+	return 2;
+}
+
+static bool do_insert_seq(struct mut *m)
+{
+	const unsigned at = any_boundary(m);
+	struct rec r[2 * SEQ_STEPS];
+	unsigned n = 0, s, cpu;
+
+	resolve_seqs();
+	s = weighted(m, seq_weights, NSEQS);
+	if (!seq_weights[s])
+		return do_insert_op(m);
+	if (m->p.h.ncpu < 2)
+		m->p.h.ncpu = 2;
+	cpu = percent(m, 80) ? 0 : below(m, m->p.h.ncpu);
+	for (unsigned i = 0; i < SEQ_STEPS && seq_kinds[s][i] != SEQ_GONE; i++) {
+		const int kind = seq_kinds[s][i];
+		uint8_t how = seqs[s].step[i].how;
+
+		if (kind >= 0 && !(m->ops_allowed >> kind & 1) && percent(m, 50))
+			continue; /* the swarm has it off: half of the time it is meant */
+		if (!(m->evs_allowed >> EV_park & 1))
+			how &= (uint8_t)~PARKED;
+		n += fill_step(m, r + n, kind, how, n ? r : near_rec(m, at), cpu);
+	}
+	return n && insert(m, at, r, n);
+}
+
+/* The same for kernel mappings. `arg`: byte a. */
+enum { K_SAME = 1, K_OTHER = 2, K_ANYCPU = 4, K_ARGS = 8 }; /* CPU; arguments drawn instead of `arg` */
+enum { IN_ANY = 0, VERB_ENTER = 0, VERB_LEAVE, VERB_FLUSH, VERB_PAUSE, VERB_RESUME, BY_SAME = 1 };
+static const struct kseq {
+	uint8_t weight, n;
+	struct {
+		uint8_t kind, how, arg;
+	} step[6];
+} kseqs[] = {
+	{6, 2, {{OP_kmap, K_ARGS, 0}, {OP_kaccess, 0, BY_SAME}}},
+	{4, 2, {{OP_kmap, K_ARGS, 0}, {OP_kaccess, K_OTHER | K_ARGS, 0}}},
+	{3, 2, {{OP_kset, K_ARGS, 0}, {OP_kaccess, 0, BY_SAME}}},
+	{3, 2, {{OP_kset, K_ARGS, 0}, {OP_kaccess, K_OTHER | K_ARGS, 0}}},
+	{6, 4, {{OP_lazy, 0, VERB_ENTER}, {OP_kset, 0, 0}, {OP_lazy, 0, VERB_LEAVE}, {OP_kaccess, 0, BY_SAME}}},
+	{3,
+	 4,
+	 {{OP_lazy, 0, VERB_ENTER}, {OP_kset, 0, 0}, {OP_lazy, 0, VERB_FLUSH}, {OP_kaccess, K_ANYCPU, BY_SAME}}},
+	{3, 4, {{OP_lazy, 0, VERB_ENTER}, {OP_kset, 0, 0}, {OP_lazy, 0, VERB_PAUSE}, {OP_kaccess, 0, BY_SAME}}},
+	{4,
+	 5,
+	 {{OP_lazy, 0, VERB_ENTER},
+	  {OP_lazy, 0, VERB_ENTER},
+	  {OP_kset, 0, 0},
+	  {OP_lazy, 0, VERB_LEAVE},
+	  {OP_kaccess, 0, BY_SAME}}},
+	{4,
+	 5,
+	 {{OP_lazy, 0, VERB_ENTER},
+	  {OP_kset, 0, 0},
+	  {OP_kswitch, K_ARGS, 0},
+	  {OP_lazy, K_ANYCPU, VERB_LEAVE},
+	  {OP_kaccess, K_ANYCPU, BY_SAME}}},
+	{3,
+	 5,
+	 {{OP_kswitch, K_OTHER | K_ARGS, 0},
+	  {OP_lazy, 0, VERB_ENTER},
+	  {OP_kset, 0, 0},
+	  {OP_lazy, 0, VERB_LEAVE},
+	  {OP_kaccess, 0, BY_SAME}}},
+	{3, 3, {{OP_lazy, 0, VERB_ENTER}, {OP_kset, K_ARGS, 0}, {OP_kmap, K_ARGS, 0}}},
+	{3,
+	 4,
+	 {{OP_kmap, 0, 0},
+	  {OP_kaccess, K_ANYCPU | K_ARGS, 0},
+	  {OP_kprotect, K_ARGS, 0},
+	  {OP_kaccess, K_ANYCPU | K_ARGS, 0}}},
+	{4,
+	 4,
+	 {{OP_kmap, 0, 0},
+	  {OP_kaccess, K_ANYCPU | K_ARGS, 0},
+	  {OP_kunmap, K_ARGS, 0},
+	  {OP_kaccess, K_ANYCPU | K_ARGS, 0}}},
+	{3,
+	 5,
+	 {{OP_kmap, 0, 0},
+	  {OP_kaccess, K_ANYCPU, 0},
+	  {OP_kunmap, K_ARGS, 0},
+	  {OP_kmap, K_ARGS, 0},
+	  {OP_kaccess, K_ANYCPU | K_ARGS, 0}}},
+	{3, 2, {{OP_kset, 0, 0}, {OP_kmap, K_ARGS, 0}}},
+};
+enum { NKSEQS = sizeof(kseqs) / sizeof(kseqs[0]) };
+
+static void fill_kernel_step(struct mut *m, struct rec *r, const struct kseq *s, unsigned i, const struct rec *by,
+			     unsigned cpu)
+{
+	const unsigned how = s->step[i].how;
+
+	fill_op(m, r, s->step[i].kind, by);
+	if (!(how & K_ARGS) || percent(m, 20)) {
+		r->a = s->step[i].arg;
+		r->b &= r->kind == OP_kaccess ? 1 : 0xff;
+	}
+	r->cpu =
+		(uint8_t)(how & K_ANYCPU && percent(m, 50) ? below(m, m->p.h.ncpu) : cpu + (how & K_OTHER ? 1 : 0));
+	r->cpu %= m->p.h.ncpu;
+	if (i && by && percent(m, 80)) {
+		r->block = by->block;
+		r->off = by->off;
+		if (op_descs[r->kind].args & A_NR && op_descs[by->kind].args & A_NR && percent(m, 60))
+			r->nr = by->nr;
+	}
+}
+
+static bool do_insert_kernel(struct mut *m)
+{
+	const unsigned at = any_boundary(m);
+	const struct kseq *s;
+	uint8_t w[NKSEQS];
+	struct rec r[6];
+	unsigned cpu;
+
+	if (m->group != GROUP_KERNEL)
+		return do_insert_seq(m);
+	for (unsigned i = 0; i < NKSEQS; i++)
+		w[i] = kseqs[i].weight;
+	s = &kseqs[weighted(m, w, NKSEQS)];
+	cpu = percent(m, 70) ? 0 : below(m, m->p.h.ncpu);
+	for (unsigned i = 0; i < s->n; i++)
+		fill_kernel_step(m, &r[i], s, i, i ? &r[r[0].kind == OP_lazy && i > 1 ? 1 : 0] : near_rec(m, at),
+				 cpu);
+	return insert(m, at, r, s->n);
 }
 
 static bool do_delete_op(struct mut *m)
@@ -726,7 +1004,8 @@ static void draw_swarm(struct mut *m)
 	if (percent(m, 50))
 		return;
 	for (unsigned i = 0; i < OP_NKINDS; i++)
-		if (percent(m, 40) && i != OP_set_ptes) /* nothing happens on an empty table */
+		if (percent(m, 40) && i != OP_set_ptes && i != OP_kmap &&
+		    i != OP_kaccess) /* nothing happens on an empty table */
 			h->ops_off |= 1ull << i;
 	for (unsigned i = 0; i < EV_NKINDS; i++)
 		if (percent(m, 25))
@@ -837,18 +1116,43 @@ static void fill_program(struct mut *m, unsigned nops)
 	while (prog_count_ops(&m->p) < nops && tries--) {
 		const unsigned x = below(m, 100);
 
-		if (x < 20 || !m->p.n)
+		if (m->group == GROUP_KERNEL && x < 55)
+			do_insert_kernel(m);
+		else if (m->group == GROUP_KERNEL)
+			do_insert_op(m);
+		else if (x < 20 || !m->p.n)
 			do_insert_pair(m);
 		else if (x < 28)
 			do_insert_pieces(m);
 		else if (x < 35)
 			do_insert_race(m);
+		else if (x < 43)
+			do_insert_seq(m);
 		else
 			do_insert_op(m);
 		if (percent(m, 45))
 			do_insert_event(m);
 	}
 	shorten(m, nops);
+}
+
+/* Missing barriers show on CPUs that walk early, where stores are slow to drain. */
+static void draw_group(struct mut *m)
+{
+	struct prog_hdr *h = &m->p.h;
+	const unsigned x = below(m, 100);
+
+	m->group = x < 76 ? GROUP_USER : x < 80 ? GROUP_IRQ : GROUP_KERNEL;
+	if (m->group != GROUP_KERNEL) {
+		h->ops_off &= ~kernel_kinds(op_descs, OP_NKINDS);
+		return;
+	}
+	h->ets2 = percent(m, 15);
+	h->early = percent(m, 85);
+	h->drain = percent(m, 60) ? HW_DRAIN_LAZY : h->drain;
+	h->xlate = percent(m, 50) ? HW_XLATE_STALE : h->xlate;
+	h->ncpu = (uint8_t)(1 + (percent(m, 85) ? 1 + below(m, 2) : 0));
+	h->geo = percent(m, 50) ? HW_GEO_SMALL : h->geo;
 }
 
 static void generate(struct mut *m, unsigned nops)
@@ -860,6 +1164,7 @@ static void generate(struct mut *m, unsigned nops)
 	draw_personality(m);
 	draw_swarm(m);
 	m->p.h.salt = percent(m, 30) ? (uint32_t)next(m) : 0;
+	draw_group(m);
 	read_masks(m);
 	prog_normalize(&m->p);
 	fill_program(m, nops);
@@ -878,11 +1183,12 @@ static const struct {
 	bool (*fn)(struct mut *);
 	uint8_t weight, grows;
 } changes[] = {
-	{do_insert_op, 16, 1},	  {do_insert_pair, 8, 1}, {do_insert_pieces, 3, 1}, {do_insert_race, 3, 1},
-	{do_insert_event, 16, 1}, {do_duplicate, 5, 1},	  {do_delete_op, 10, 0},    {do_delete_event, 4, 0},
-	{do_swap_ops, 5, 0},	  {do_change_kind, 6, 0}, {do_move_event, 8, 0},    {do_change_event, 8, 0},
-	{do_rehome_event, 3, 0},  {do_change_arg, 12, 0}, {do_range, 12, 0},	    {do_salt, 3, 0},
-	{do_header, 9, 0},	  {do_truncate, 2, 0},	  {do_gather, 2, 0},
+	{do_insert_op, 16, 1},	  {do_insert_pair, 8, 1},   {do_insert_pieces, 3, 1}, {do_insert_race, 3, 1},
+	{do_insert_seq, 5, 1},	  {do_insert_event, 16, 1}, {do_duplicate, 5, 1},     {do_delete_op, 10, 0},
+	{do_delete_event, 4, 0},  {do_swap_ops, 5, 0},	    {do_change_kind, 6, 0},   {do_move_event, 8, 0},
+	{do_change_event, 8, 0},  {do_rehome_event, 3, 0},  {do_change_arg, 12, 0},   {do_range, 12, 0},
+	{do_insert_kernel, 4, 1}, {do_salt, 3, 0},	    {do_header, 9, 0},	      {do_truncate, 2, 0},
+	{do_gather, 2, 0},
 };
 enum { NCHANGES = sizeof(changes) / sizeof(changes[0]) };
 
@@ -933,6 +1239,7 @@ size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed)
 	m.rng = seed;
 	m.max = fits(max_size);
 	load(&m.p, data, size);
+	m.group = group_of(&m);
 	read_masks(&m);
 	if (m.p.n > m.max || max_size < size) {
 		shorten(&m, max_size < size ? prog_count_ops(&m.p) / 2 : PROG_MAX_RECS);

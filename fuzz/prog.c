@@ -18,9 +18,17 @@
 
 #include "hw/hw.h"
 
-/* A field of F() or B() in ops.def. */
-#define F(name, byte, shift, bits) {#name, byte, shift, bits},
-#define B(name, byte, shift)	   {#name, byte, shift, 1},
+/* Words of W() fields; they end at NULL. */
+static const char *const words_in[] = {"task", "hardirq", "softirq", "bhoff", NULL};
+static const char *const words_perm[] = {"ro", "rw", "x", "nx", NULL};
+static const char *const words_verb[] = {"enter", "leave", "flush", "pause", "resume", NULL};
+static const char *const words_to[] = {"parent", "child", "lazy", NULL};
+static const char *const words_handover[] = {"plain", "same", "release", "dep", NULL};
+
+/* A field of F(), B() or W() in ops.def. */
+#define F(name, byte, shift, bits)	  {#name, byte, shift, bits, NULL},
+#define B(name, byte, shift)		  {#name, byte, shift, 1, NULL},
+#define W(name, byte, shift, bits, words) {#name, byte, shift, bits, words_##words},
 const struct op_desc op_descs[OP_NKINDS] = {
 #define OP(name, weight, args, fields, help) {#name, help, weight, args, {fields}},
 #include "ops.def"
@@ -31,10 +39,12 @@ const struct op_desc ev_descs[EV_NKINDS] = {
 };
 #undef F
 #undef B
+#undef W
 
 /* Bits of b << 8 | a that the fields of a kind define; all others are zero in a normalized record. */
 #define F(name, byte, shift, bits) | (((1u << (bits)) - 1) << ((shift) + 8 * (byte)))
 #define B(name, byte, shift)	   F(name, byte, shift, 1)
+#define W(name, byte, shift, bits, words) F(name, byte, shift, bits)
 static const uint16_t op_masks[OP_NKINDS] = {
 #define OP(name, weight, args, fields, help) 0 fields,
 #include "ops.def"
@@ -45,6 +55,7 @@ static const uint16_t ev_masks[EV_NKINDS] = {
 };
 #undef F
 #undef B
+#undef W
 
 _Static_assert(OP_NKINDS <= 56, "ops_off has 56 bits");
 _Static_assert(EV_NKINDS <= 8, "evs_off has 8 bits");
@@ -122,6 +133,25 @@ static void normalize_hdr(struct prog_hdr *h)
 	h->evs_off &= (1u << EV_NKINDS) - 1;
 }
 
+static unsigned count_words(const char *const *w)
+{
+	unsigned n = 0;
+
+	while (w[n])
+		n++;
+	return n;
+}
+
+/* A value that has no word becomes one that has. */
+static void normalize_words(struct rec *r)
+{
+	const struct op_desc *d = rec_desc(r);
+
+	for (unsigned i = 0; i < OP_MAX_FIELDS && d->field[i].name; i++)
+		if (d->field[i].words)
+			rec_set_field(r, &d->field[i], rec_field(r, &d->field[i]) % count_words(d->field[i].words));
+}
+
 static void normalize_rec(const struct prog_hdr *h, struct rec *r)
 {
 	unsigned args, mask;
@@ -152,6 +182,8 @@ static void normalize_rec(const struct prog_hdr *h, struct rec *r)
 		r->nr = 256;
 	r->a &= mask;
 	r->b &= mask >> 8;
+	if (args & A_KERNEL)
+		normalize_words(r);
 }
 
 void prog_normalize(struct prog *p)

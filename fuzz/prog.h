@@ -23,8 +23,14 @@
 #define PROG_MAX_BYTES (PROG_HDR_BYTES + PROG_MAX_RECS * PROG_REC_BYTES)
 #define PROG_BLOCKS    4 /* contiguous blocks in the window: 0,1 end one level-3 table, 2,3 begin the next */
 
-enum { A_PAGE = 1, A_NR = 2 };
-enum { A_KMAP = 8 }; /* on the kernel's map as a whole (callers/kmap.h) */
+enum {
+	A_PAGE = 1,
+	A_NR = 2,
+	A_KERNEL = 4, /* by the kernel, on its own mappings */
+	A_KTHREAD = 8, /* also on a CPU that runs no user now */
+	A_KMAP = 16, /* on the kernel's map as a whole (callers/kmap.h) */
+	A_SPLIT = 32, /* on the linear map (callers/split.h) */
+};
 
 enum op_kind {
 #define OP(name, weight, args, fields, help) OP_##name,
@@ -37,10 +43,12 @@ enum ev_kind {
 	EV_NKINDS
 };
 
-/* A named value in byte a (0) or b (1) of a record. bits == 1 prints as a bare flag word. */
+/* A named value in byte a (0) or b (1) of a record. bits == 1 prints as a bare flag word; with `words` the value is one
+ * of those. */
 struct op_field {
 	const char *name;
 	uint8_t byte, shift, bits;
+	const char *const *words;
 };
 #define OP_MAX_FIELDS 8
 struct op_desc {

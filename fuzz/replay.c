@@ -6,6 +6,7 @@
  * the plain run). The first passes find the step, the last
  * marks it with ">>>".
  */
+#include "callers/kernel.h"
 #include "exec_internal.h"
 
 #include <stdio.h>
@@ -26,6 +27,22 @@ static void place(char *buf, size_t cap, const void *ptr)
 			unsigned page = (unsigned)(p - lo) + t * half;
 
 			snprintf(buf, cap, "%u.%u", page / ex.cont, page % ex.cont);
+			return;
+		}
+	}
+	for (unsigned t = 0; t < 2; t++) {
+		const uint64_t *p = ptr, *lo = ex.kernel.leaf[t] ? ex.kernel.leaf[t] + (t ? 0 : n - half) : NULL;
+
+		if (lo && p >= lo && p < lo + half) {
+			unsigned page = (unsigned)(p - lo) + t * half;
+
+			snprintf(buf, cap, "kernel %u.%u", page / ex.cont, page % ex.cont);
+			return;
+		}
+	}
+	for (unsigned t = 0; t < HW_MAX_CPU; t++) {
+		if (ptr == &ex.task[t].pt.flags) {
+			snprintf(buf, cap, "flags of task %u", t);
 			return;
 		}
 	}
@@ -78,8 +95,9 @@ static void barrier_text(char *buf, size_t cap, const struct hw_trace *t)
 
 static void access_text(char *buf, size_t cap, const struct hw_access *a)
 {
-	unsigned page = (unsigned)((a->va - ex.va) >> ex.geo->page_shift);
-	int n = snprintf(buf, cap, "%s %u.%u by %s: ", a->write ? "write" : "read", page / ex.cont, page % ex.cont,
+	unsigned page = (unsigned)((a->va - ex.va) >> ex.geo->page_shift) & (PROG_BLOCKS * ex.cont - 1);
+	int n = snprintf(buf, cap, "%s %s%u.%u by %s: ", a->write ? "write" : "read", a->priv ? "kernel " : "",
+			 page / ex.cont, page % ex.cont,
 			 a->agent == HW_SMMU ? "the SMMU" : "CPU");
 
 	if (n < 0 || (size_t)n >= cap)
@@ -195,6 +213,39 @@ static void draw_block(unsigned b)
 	if (used)
 		fprintf(ex.log, "      block %u  table %c%s%c  spec |%s|%s\n", b, cont ? '[' : '|', table,
 			cont ? ']' : '|', spec, cont ? "  folded" : "");
+}
+
+static char kernel_char(uint64_t raw)
+{
+	if (!(raw & HW_D_VALID))
+		return raw ? '?' : '.';
+	return raw & HW_D_RDONLY ? 'r' : 'w';
+}
+
+static char kernel_spec_char(const struct ref_k_version *v)
+{
+	if (!ref_k_present(v))
+		return '.';
+	return v->visible == REF_NEVER ? 'q' : v->val.write ? 'w' : 'r';
+}
+
+/* Kernel entries: r, w; the specification also q: set, and not published yet. */
+void replay_kernel(void)
+{
+	for (unsigned b = 0; b < PROG_BLOCKS; b++) {
+		char table[EX_MAX_CONT + 1] = "", spec[EX_MAX_CONT + 1] = "";
+		bool used = false;
+
+		for (unsigned i = 0; i < ex.cont; i++) {
+			const uint64_t *p = kernel_ptep(b * ex.cont + i);
+
+			table[i] = kernel_char(p ? hw_peek(p) : 0);
+			spec[i] = kernel_spec_char(ref_k_now(&ex.kernel.ref, b * ex.cont + i));
+			used |= table[i] != '.' || spec[i] != '.';
+		}
+		if (used)
+			fprintf(ex.log, "      kernel block %u  table |%s|  spec |%s|\n", b, table, spec);
+	}
 }
 
 void replay_op(const struct rec *r)

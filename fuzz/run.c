@@ -7,6 +7,7 @@
  */
 #include "callers/callers.h"
 #include "callers/kmap.h"
+#include "callers/kernel.h"
 
 #include <string.h>
 
@@ -106,7 +107,7 @@ bool table_for(unsigned page)
 }
 
 /* The page of folio `f` with the VA page's own alignment, `shift` pages off. */
-static unsigned folio_offset(const struct pt_folio *f, unsigned page, unsigned shift)
+unsigned folio_offset(const struct pt_folio *f, unsigned page, unsigned shift)
 {
 	unsigned size = 1u << f->order;
 	uint64_t vpn = ex_addr(page) >> ex.geo->page_shift;
@@ -426,15 +427,20 @@ const run_fn run_fns[OP_NKINDS] = {
 
 /* --- events */
 
-/* The named agent, or the next CPU that is not inside the kernel: one that is runs no user code. -1: none. */
+/* The named agent, or the next CPU that is not inside the kernel: one that is runs no user code. Nor does one with a
+ * kernel thread, but it may look ahead. -1: none. */
 static int agent_of(const struct rec *r)
 {
+	const bool user = r->kind == EV_read || r->kind == EV_write;
+
 	if (r->cpu == HW_SMMU)
 		return ex.p->h.smmu ? HW_SMMU : -1;
 	for (unsigned i = 0; i < ex.p->h.ncpu; i++) {
 		unsigned a = (r->cpu + i) % ex.p->h.ncpu;
-		const struct task *t = &ex.task[a];
+		const struct task *t = ex.on[a];
 
+		if ((ex.kernel.in_kernel >> a & 1 && r->kind != EV_sync) || (user && ex.cpu_space[a] < 0))
+			continue;
 		if (t->state == TASK_IDLE || (t == ex.cur && !t->op.inside))
 			return (int)a;
 	}
@@ -456,10 +462,26 @@ static void run_access(const struct rec *r, int agent, bool write)
 	hw.cfg.pick = pick;
 }
 
+/* Speculation goes through whatever tables are loaded. */
+static void run_age(const struct rec *r, int agent)
+{
+	const int sp = agent == HW_SMMU ? 0 : ex.cpu_loaded[agent];
+
+	if (!hw_do_spurious_af((unsigned)agent, ex_addr(page_of_rec(r))) || sp < 0)
+		return;
+	ex.sp = &ex.space[sp];
+	ref_speculated(&ex.sp->mm, page_of_rec(r));
+}
+
 void run_event(const struct rec *r, struct rec *eff)
 {
+	struct space *self = ex.sp;
 	int agent = agent_of(r);
 
+	if (r->kind == EV_irq) {
+		kernel_irq(r, eff);
+		return;
+	}
 	if (r->kind == EV_drain) {
 		hw_do_drain(r->cpu % ex.p->h.ncpu, r->a & 7);
 		return;
@@ -472,17 +494,18 @@ void run_event(const struct rec *r, struct rec *eff)
 	switch (r->kind) {
 	case EV_read:
 	case EV_write:
+		ex.sp = &ex.space[agent == HW_SMMU ? 0 : ex.cpu_space[agent]];
 		run_access(r, agent, r->kind == EV_write);
 		break;
 	case EV_age:
-		if (hw_do_spurious_af((unsigned)agent, ex_addr(page_of_rec(r))))
-			ref_speculated(&ex.sp->mm, page_of_rec(r));
+		run_age(r, agent);
 		break;
 	case EV_sync:
 		if (agent != HW_SMMU)
-			hw_do_context_sync((unsigned)agent);
+			exec_context_sync((unsigned)agent);
 		break;
 	default:
 		break;
 	}
+	ex.sp = self;
 }

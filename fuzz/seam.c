@@ -12,25 +12,35 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What the flags of an entry say, by their value: asked for each entry that is looked at. */
+#define OBS(f)                                                                                                     \
+	{                                                                                                          \
+		.val = {.kind = (f)&PT_PRESENT ? REF_PRESENT : REF_PAYLOAD,                                        \
+			.write = ((f)&PT_PRESENT) && ((f)&PT_WRITE),                                               \
+			.exec = ((f)&PT_PRESENT) && ((f)&PT_EXEC),                                                 \
+			.special = ((f)&PT_PRESENT) && ((f)&PT_SPECIAL),                                           \
+			.protnone = ((f)&PT_PRESENT) && ((f)&PT_PROTNONE)},                                        \
+		.young = ((f)&PT_PRESENT) && ((f)&PT_YOUNG), .dirty = ((f)&PT_PRESENT) && ((f)&PT_DIRTY),          \
+	}
+#define OBS4(f)	 OBS(f), OBS((f) + 1), OBS((f) + 2), OBS((f) + 3)
+#define OBS16(f) OBS4(f), OBS4((f) + 4), OBS4((f) + 8), OBS4((f) + 12)
+#define OBS64(f) OBS16(f), OBS16((f) + 16), OBS16((f) + 32), OBS16((f) + 48)
+static const struct ref_obs obs_flags[] = {OBS64(0), OBS64(64)};
+_Static_assert(PT_PROTNONE < 128 && PT_EXEC < 128 && PT_SPECIAL < 128 && PT_DIRTY < 128, "all of them");
+
+static inline struct ref_obs obs_of(uint64_t val)
+{
+	struct ref_obs o = obs_flags[val & 127];
+
+	o.val.pfn = PT_PFN(val);
+	if (!val)
+		o.val.kind = REF_NONE;
+	return o;
+}
+
 struct ref_obs seam_obs(uint64_t val)
 {
-	struct ref_obs o = {.val = {.kind = REF_NONE}};
-
-	if (!val)
-		return o;
-	o.val.pfn = PT_PFN(val);
-	if (!(val & PT_PRESENT)) {
-		o.val.kind = REF_PAYLOAD;
-		return o;
-	}
-	o.val.kind = REF_PRESENT;
-	o.val.write = val & PT_WRITE;
-	o.val.exec = val & PT_EXEC;
-	o.val.special = val & PT_SPECIAL;
-	o.val.protnone = val & PT_PROTNONE;
-	o.young = val & PT_YOUNG;
-	o.dirty = val & PT_DIRTY;
-	return o;
+	return obs_of(val);
 }
 
 void seam_lock(unsigned page)
@@ -53,6 +63,15 @@ void seam_unlock(unsigned page)
 	ex.lock[id].owner = EX_NOBODY;
 }
 
+void seam_unlock_early(unsigned page)
+{
+	const unsigned table = ex_table(page), id = EX_LOCK_PT + REF_TABLES * ex_space_id(ex.sp) + table;
+
+	hw_unlock_early(id, "spin_unlock", 0);
+	ref_unlock(&ex.sp->mm, table);
+	ex.lock[id].owner = EX_NOBODY;
+}
+
 void seam_mmap_lock(bool shared)
 {
 	const unsigned id = EX_LOCK_MM + ex_space_id(ex.sp), me = (unsigned)(ex.cur - ex.task);
@@ -71,9 +90,16 @@ void seam_mmap_unlock(bool shared)
 	struct ex_lock *l = &ex.lock[EX_LOCK_MM + ex_space_id(ex.sp)];
 
 	if (shared)
-		l->readers &= (uint8_t)~(1u << (ex.cur - ex.task));
+		l->readers &= (uint8_t) ~(1u << (ex.cur - ex.task));
 	else
 		l->owner = EX_NOBODY;
+}
+
+/* An invalidation that is complete only when somebody waits for it. */
+static void promises_nothing(struct ref_mm *mm, struct ref_op *op)
+{
+	(void)mm;
+	op->flushes = true;
 }
 
 static const ref_contract contracts[API_END] = {
@@ -84,6 +110,7 @@ static const ref_contract contracts[API_END] = {
 	[API_flush_tlb_mm] = ref_flush_tlb_range,
 	[API_arch_tlbbatch_flush] = ref_flush_tlb_range,
 	[API_arch_flush_tlb_batched_pending] = ref_flush_tlb_range,
+	[API_arch_tlbbatch_add_pending] = promises_nothing,
 };
 
 const char *seam_name(unsigned id)
@@ -97,9 +124,19 @@ const char *seam_name(unsigned id)
 	return id < OP_NKINDS ? op_descs[id].name : api[id - OP_NKINDS];
 }
 
-/* What an op meets decides which path it takes: for coverage. */
-static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
+/* The sort of an entry, as one in a field of eight bits a sort: payload, valid, valid and contiguous. */
+static inline uint32_t tally_of(uint64_t v)
 {
+	if (!(v & HW_D_VALID))
+		return v != 0;
+	return v & HW_D_CONT ? 1u << 8 | 1u << 16 : 1u << 8;
+}
+
+/* What an op meets decides which path it takes: for coverage. */
+static uint8_t coarse_state(uint32_t tally)
+{
+	const unsigned payload = tally & 0xff, present = tally >> 8 & 0xff, cont = tally >> 16;
+
 	if (cont)
 		return cont == ex.cont ? 3 : 4;
 	if (present)
@@ -107,42 +144,49 @@ static uint8_t coarse_state(unsigned present, unsigned cont, unsigned payload)
 	return payload ? 5 : 0;
 }
 
+/* The A/D that a block's folded entries show. */
+static uint64_t gather_of(const uint64_t *raw)
+{
+	uint64_t gather = 0, like = 0;
+
+	for (unsigned i = 0; i < ex.cont; i++) {
+		if ((raw[i] & (HW_D_VALID | HW_D_CONT)) != (HW_D_VALID | HW_D_CONT) ||
+		    !((raw[i] ^ like) & ~HW_D_OA))
+			continue; /* A/D is no matter of the address */
+		gather |= ex.impl->entry_read(raw[i]) & (PT_YOUNG | PT_DIRTY);
+		like = raw[i];
+	}
+	return gather;
+}
+
 /* Reads a block. Entries that read differently than at the last audit are to be checked; when the A/D gathered
  * from the folded ones has changed, all of them are. */
-static void view_block(unsigned block, const uint64_t *p)
+static void view_block(struct space *sp, unsigned block, const uint64_t *p)
 {
-	unsigned present = 0, cont = 0, payload = 0, first = block << ex.cont_bits;
-	uint64_t raw[EX_MAX_CONT], gather = 0, like = 0;
+	const unsigned first = block << ex.cont_bits;
+	uint64_t buf[EX_MAX_CONT], gather = 0, *seen = sp->seen + first;
+	const uint64_t *raw = p ? hw_view_run(p, ex.cont, buf) : memset(buf, 0, ex.cont * sizeof(buf[0]));
+	uint32_t tally = sp->tally[block];
+	bool same = true;
 
-	if (p)
-		hw_peek_run(p, ex.cont, raw);
-	else
-		memset(raw, 0, ex.cont * sizeof(raw[0]));
-	if (!memcmp(raw, ex.sp->seen + first, ex.cont * sizeof(raw[0])))
-		return; /* a store that was pending has drained */
 	for (unsigned i = 0; i < ex.cont; i++) {
-		if (raw[i] != ex.sp->seen[first + i]) {
-			ex.sp->seen[first + i] = raw[i];
-			ref_recheck(&ex.sp->mm, first + i);
-		}
-		if (!(raw[i] & HW_D_VALID)) {
-			payload += raw[i] != 0;
+		if (raw[i] == seen[i])
 			continue;
-		}
-		present++;
-		if (!(raw[i] & HW_D_CONT))
-			continue;
-		cont++;
-		if ((raw[i] ^ like) & ~HW_D_OA) { /* A/D is no matter of the address */
-			gather |= ex.impl->entry_read(raw[i]) & (PT_YOUNG | PT_DIRTY);
-			like = raw[i];
-		}
+		same = false;
+		tally += tally_of(raw[i]) - tally_of(seen[i]);
+		seen[i] = raw[i];
+		ref_recheck(&sp->mm, first + i);
 	}
-	for (unsigned i = 0; gather != ex.sp->gather[block] && i < ex.cont; i++)
+	if (same)
+		return; /* a store that was pending has drained */
+	if (tally >> 16)
+		gather = gather_of(raw);
+	for (unsigned i = 0; gather != sp->gather[block] && i < ex.cont; i++)
 		if (raw[i] & HW_D_CONT)
-			ref_recheck(&ex.sp->mm, first + i);
-	ex.sp->gather[block] = gather;
-	ex.sp->block_state[block] = coarse_state(present, cont, payload);
+			ref_recheck(&sp->mm, first + i);
+	sp->gather[block] = gather;
+	sp->tally[block] = tally;
+	sp->block_state[block] = coarse_state(tally);
 }
 
 void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
@@ -159,46 +203,56 @@ void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 	ex.sp->block_prev[b] = id;
 	c->outside_n = 0;
 	ref_begin(&ex.sp->mm, op, contracts[id]);
-	if (op->ret != REF_RET_LOCKLESS) {
+	if (op->ret != REF_RET_LOCKLESS && !op->flushes) {
 		c->own = (uintptr_t)ex_ptep(op->lo);
 		c->own_bytes = c->own ? (op->hi - op->lo) * sizeof(uint64_t) : 0;
 	}
-	memcpy(c->cost, c->ord, sizeof(c->cost));
+	exec_listen();
+	cost_begin(&c->cost);
 }
 
 /* A/D of a folded block live in any of its entries. */
-static struct ref_obs observe_with(uint64_t raw, uint64_t gather)
+static inline struct ref_obs observe_with(uint64_t raw, uint64_t gather)
 {
+	const uint64_t folded = HW_D_VALID | HW_D_CONT;
+
 	if (!raw)
-		return seam_obs(0);
-	if ((raw & HW_D_VALID) && (raw & HW_D_CONT))
-		return seam_obs(ex.impl->entry_read(raw) | gather);
-	return seam_obs(ex.impl->entry_read(raw));
+		return (struct ref_obs){.val = {.kind = REF_NONE}};
+	return obs_of(ex.impl->entry_read(raw) | ((raw & folded) == folded ? gather : 0));
+}
+
+static void audit_page(struct space *sp, unsigned page, const struct ref_obs *o, uint8_t id)
+{
+	struct ref_verdict bad;
+
+	if (ref_entry_explained(&sp->mm, page, o))
+		return;
+	bad = ref_check_entry(&sp->mm, page, o, id);
+	ex_verdict(&bad);
 }
 
 /* Checks what has changed since the last audit of the block: in the table, or in the specification. */
 static void audit_block(unsigned block, uint8_t id)
 {
-	unsigned page = block << ex.cont_bits, end = page + ex.cont;
+	const unsigned page = block << ex.cont_bits, end = page + ex.cont;
+	struct space *sp = ex.sp;
 	const uint64_t *p = ex_ptep(page);
-	uint64_t sum = 0;
+	uint64_t sum = 0, todo;
 
 	if (hazard_queued && p && hazard_pending(p, ex.cont)) {
-		ex.sp->unaudited |= (uint8_t)(1u << block); /* the table shows it when the task leaves lazy mode */
+		sp->unaudited |= (uint8_t)(1u << block); /* the table shows it when the task leaves lazy mode */
 		return;
 	}
-
 	if (!p || hw_touched(p))
-		view_block(block, p);
-	for (; (page = ref_next(ex.sp->mm.changed, page, end)) < end && !ex.stop; page++) {
-		struct ref_obs o = observe_with(ex.sp->seen[page], ex.sp->gather[block]);
-		struct ref_verdict bad;
+		view_block(sp, block, p);
+	for (unsigned from = page; from < end; from = (from | 63) + 1) {
+		for (todo = ref_take_changed(&sp->mm, from, end); todo && !ex.stop; todo &= todo - 1) {
+			const unsigned at = (from & ~63u) + (unsigned)__builtin_ctzll(todo);
+			const struct ref_obs o = observe_with(sp->seen[at], sp->gather[block]);
 
-		sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
-		if (ref_entry_explained(&ex.sp->mm, page, &o))
-			continue;
-		bad = ref_check_entry(&ex.sp->mm, page, &o, id);
-		ex_verdict(&bad);
+			sum = sum * 31 + (o.val.pfn << 4 | o.dirty << 3 | o.young << 2 | o.val.kind);
+			audit_page(sp, at, &o, id);
+		}
 	}
 	ex_observe(sum);
 }
@@ -235,7 +289,8 @@ static void audit_outside(uint8_t id)
 void seam_audit(const struct ref_op *op)
 {
 	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
-		audit_block(b, op->id);
+		if (!op->flushes || !ex.sp->mm.open[b / 2]) /* a flush needs no lock: another op may be half way there */
+			audit_block(b, op->id);
 	if (ex.cur && ex.cur->op.outside_n)
 		audit_outside(op->id);
 }
@@ -248,9 +303,13 @@ static void seam_end(struct ref_op *op, const struct ref_obs *ret)
 		ex_observe(ret->val.pfn << 3 | ret->dirty << 2 | ret->young << 1 | ret->val.write);
 	if (v.cls)
 		ex_verdict(&v);
+	if (!ex.stop)
+		cost_end(op);
 	if (op->ret != REF_RET_LOCKLESS) {
-		ex.cur->op.own_bytes = 0;
-		if (!ex.stop)
+		ex.cur->op.own_bytes = hw.own_bytes = 0;
+		if (op->flushes) /* others may be at work there: it has no business with entries */
+			audit_outside(op->id);
+		else if (!ex.stop)
 			seam_audit(op);
 	}
 	if (ex.log)
@@ -314,11 +373,18 @@ void seam_lazy_enter(void)
 /* What was queued is in the table now: it is looked at. */
 static void audit_late(void)
 {
-	unsigned blocks = ex.sp->unaudited;
+	struct space *self = ex.sp;
 
-	ex.sp->unaudited = 0;
-	for (; blocks && !ex.stop; blocks &= blocks - 1)
-		audit_block((unsigned)__builtin_ctz(blocks), ex.cur->op.r->kind);
+	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++) {
+		unsigned blocks = ex.space[i].unaudited;
+
+		ex.sp = &ex.space[i];
+		ex.sp->unaudited = 0;
+		for (; blocks && !ex.stop; blocks &= blocks - 1)
+			audit_block((unsigned)__builtin_ctz(blocks), ex.cur->op.r->kind);
+	}
+	if (!ex.stop)
+		ex.sp = self;
 }
 
 void seam_lazy_leave(void)
@@ -351,6 +417,7 @@ void seam_tlb_flush(const struct pt_gather *g)
 		hi = (unsigned)((g->end - ex.va) >> shift);
 	if (g->fullmm ? !g->freed_tables : !g->cleared_ptes)
 		hi = lo;
+	ex.cur->op.gather = g;
 	seam_begin(&op, API_tlb_flush, lo, hi - lo);
 	ex.impl->tlb_flush(&ex.sp->pt, g);
 	seam_done(&op);

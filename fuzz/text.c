@@ -89,7 +89,9 @@ int prog_print_rec(const struct prog *p, const struct rec *r, char *buf, size_t 
 	for (const struct op_field *f = d->field; f < d->field + OP_MAX_FIELDS && f->name; f++) {
 		const unsigned v = rec_field(r, f);
 
-		if (v && f->bits == 1)
+		if (f->words)
+			add(buf, cap, &n, " %s=%s", f->name, f->words[v]);
+		else if (v && f->bits == 1)
 			add(buf, cap, &n, " %s", f->name);
 		else if (v)
 			add(buf, cap, &n, " %s=%u", f->name, v);
@@ -374,6 +376,20 @@ static int bad_arg(struct parser *c, const struct rec *r, struct word w)
 	return fail(c, "%s does not take '%.*s'; it takes %s salt=", d->name, W(w), list);
 }
 
+static int parse_word(struct parser *c, const struct op_field *f, struct word v, uint32_t *out)
+{
+	char list[128];
+	size_t n = 0;
+
+	list[0] = '\0';
+	for (*out = 0; f->words[*out]; ++*out) {
+		if (word_is(v, f->words[*out]))
+			return 0;
+		add(list, sizeof(list), &n, " %s", f->words[*out]);
+	}
+	return fail(c, "%s=%.*s: use one of%s", f->name, W(v), list);
+}
+
 /* A field of the op's own. `eq`: given with a value. */
 static int parse_field(struct parser *c, struct rec *r, struct word w, struct word key, struct word v, bool eq,
 		       uint32_t *seen)
@@ -393,7 +409,7 @@ static int parse_field(struct parser *c, struct rec *r, struct word w, struct wo
 		if (*seen & 1u << (8 + i))
 			return fail(c, "second '%s'; give it once", f->name);
 		*seen |= 1u << (8 + i);
-		if (eq && parse_ranged(c, f->name, v, 0, (1u << f->bits) - 1, &x))
+		if (eq && (f->words ? parse_word(c, f, v, &x) : parse_ranged(c, f->name, v, 0, (1u << f->bits) - 1, &x)))
 			return -1;
 		rec_set_field(r, f, x);
 		return 0;

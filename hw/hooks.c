@@ -10,12 +10,19 @@
 
 enum { PICK_ALLOC_FAIL = 16 };
 
+static inline bool is_calm(enum hw_class c, const void *p)
+{
+	if (!(hw.calm >> c & 1) || unlikely(hw.step > hw.calm_until))
+		return false;
+	return (c != HW_C_STORE && c != HW_C_ATOMIC) || (uintptr_t)p - hw.own < hw.own_bytes;
+}
+
 static inline void step(enum hw_class c, const void *p, const char *fn, int line)
 {
 	hw.step++;
 	hw.n[HW_C_ANY]++;
 	hw.n[c]++;
-	if (hw.on_step)
+	if (!is_calm(c, p) && hw.on_step)
 		hw.on_step(c, p, fn, line);
 	/* A plain store is no occasion, so that several gather and their order can be reversed. */
 	if (unlikely(hw_m.npend) && hw.cfg.drain == HW_DRAIN_REVERSED && c != HW_C_STORE)
@@ -346,6 +353,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 	step(HW_C_BARRIER, NULL, fn, line);
 	switch (k) {
 	case HW_DSB:
+		hw.n[HW_N_DSB]++;
 		dsb(d, t);
 		break;
 	case HW_DMB:
@@ -353,6 +361,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 			hw_m.cpu[hw.cpu].group++;
 		break;
 	case HW_ISB:
+		hw.n[HW_N_ISB]++;
 		hw_do_context_sync(hw.cpu);
 		break;
 	}
@@ -363,6 +372,7 @@ void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t,
 void hw_tlbi(unsigned op, uint64_t xt, const char *fn, int line)
 {
 	step(HW_C_TLBI, NULL, fn, line);
+	hw.n[HW_N_WIDE] += (op & ~(unsigned)HW_TLBI_IS) <= HW_TLBI_ASIDE1;
 	tlbi_issue(hw.cpu, op, xt, fn, line);
 	if (unlikely(hw.trace != NULL))
 		trace(HW_T_TLBI, NULL, op, xt, 0, true, fn, line);
@@ -371,6 +381,7 @@ void hw_tlbi(unsigned op, uint64_t xt, const char *fn, int line)
 void hw_notify_secondary(unsigned asid, uint64_t start, uint64_t end, const char *fn, int line)
 {
 	step(HW_C_TLBI, NULL, fn, line);
+	hw.n[HW_N_NOTIFY]++;
 	if (hw.cfg.smmu)
 		tlbi_notify(hw.cpu, asid, start, end);
 	if (unlikely(hw.trace != NULL))
@@ -475,6 +486,12 @@ void hw_unlock(unsigned id, const char *fn, int line)
 	}
 	if (hw.trace)
 		trace(HW_T_UNLOCK, NULL, 0, id, 0, holder >= 0, fn, line);
+}
+
+void hw_unlock_early(unsigned id, const char *fn, int line)
+{
+	hw_unlock(id, fn, line);
+	hw_m.lock[id % LOCK_MAX].last = 0;
 }
 
 void hw_might_sleep(const char *fn, int line)

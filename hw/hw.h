@@ -91,6 +91,9 @@ struct hw_config {
 /* Hook classes: where events anchor. */
 enum hw_class { HW_C_ANY, HW_C_LOAD, HW_C_STORE, HW_C_ATOMIC, HW_C_BARRIER, HW_C_TLBI, HW_C_OTHER, HW_NCLASS };
 
+/* Kinds of steps within a class, counted too: they differ in cost. WIDE: TLBIs of a whole ASID or of everything. */
+enum hw_count { HW_N_DSB = HW_NCLASS, HW_N_ISB, HW_N_NOTIFY, HW_N_WIDE, HW_NCOUNT };
+
 /* What the machine itself reports. The string of each is the last word of the signature. */
 enum hw_finding {
 	HW_F_NONE,
@@ -174,7 +177,13 @@ struct hw_machine {
 	uint64_t step;	    /* machine steps since reset */
 	uint8_t cpu;	    /* CPU whose software runs now */
 	uint32_t pick_salt; /* salt of the current op or event; the driver sets it */
-	/* Called before each step takes effect, with the step's class and the memory it is about (or NULL). */
+	/* Called before each step takes effect, with the step's class and the memory it is about (or NULL); not for a
+	 * step of a class in `calm` (a bit each, none by default) up to step `calm_until`, which for a store or an
+	 * atomic must be to the `own_bytes` from `own`. */
+	unsigned calm;
+	uint64_t calm_until;
+	uintptr_t own;
+	uint64_t own_bytes;
 	void (*on_step)(enum hw_class c, const void *p, const char *fn, int line);
 	/* Called at a finding; it may not return (the driver usually records the first and goes on). */
 	void (*on_finding)(enum hw_finding f, const char *fn, int line);
@@ -187,7 +196,7 @@ struct hw_machine {
 	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
 	uint32_t nclears;	 /* pages cleared since reset (cost accounting) */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
-	uint32_t n[HW_NCLASS];	 /* steps by class since reset (cost accounting) */
+	uint32_t n[HW_NCOUNT];	 /* steps since reset, by class and by kind (cost accounting) */
 };
 extern struct hw_machine hw;
 
@@ -216,6 +225,8 @@ void hw_retire_asid(unsigned asid);
 void hw_page_free(uint64_t pa, const char *fn, int line);
 bool hw_page_reachable(uint64_t pa);	       /* would it? */
 void hw_set_current(unsigned cpu, void *task); /* SP_EL0 */
+/* A wrong hw_unlock(): a plain store, which the next holder may see before what the section stored. */
+void hw_unlock_early(unsigned id, const char *fn, int line);
 void hw_run_on(unsigned cpu);		       /* software now runs on `cpu` (no step) */
 
 /* Perform an access now. Not a step of software; never calls on_step. */
@@ -237,6 +248,8 @@ uint64_t hw_canon_hash(void);	     /* equal states behave alike: clocks and coun
 uint64_t hw_peek(const void *p);
 /* The same for n entries (at most 128) of one table. */
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out);
+/* The same, as a place where they can be read until the next step or event: their own, or `buf`. */
+const uint64_t *hw_view_run(const uint64_t *p, unsigned n, uint64_t *buf);
 /* Could the contiguous block of level-3 entries that begins at p read differently than at the last call? */
 bool hw_touched(const uint64_t *p);
 /* Leaf descriptor location for `va` from `root` by coherent memory (peek semantics), or NULL. */

@@ -45,7 +45,7 @@ void hw_init(void)
 /* Forgets the contents of a frame: the memory under every materialized line becomes zero again. */
 static void frame_wipe(uint32_t frame)
 {
-	for (unsigned w = 0; w < MAP_WORDS; w++) {
+	for (unsigned w = 0; w << (LINE_BITS + 6) < hw_m.nentries; w++) {
 		uint64_t *map = &hw_m.map[frame * MAP_WORDS + w];
 
 		while (*map) {
@@ -363,7 +363,7 @@ void mem_update(uint32_t loc, uint64_t v, unsigned agent)
 static void frame_drop_entries(struct hw_frame *f, uint32_t frame, unsigned writer, bool cached)
 {
 	frame_touch(frame);
-	for (unsigned w = 0; w < MAP_WORDS; w++) {
+	for (unsigned w = 0; w << (LINE_BITS + 6) < hw_m.nentries; w++) {
 		for (uint64_t m = hw_m.map[frame * MAP_WORDS + w]; m; m &= m - 1) {
 			const unsigned line = w * 64 + (unsigned)__builtin_ctzll(m);
 			const uint32_t first = frame << LOC_BITS | line << LINE_BITS;
@@ -617,8 +617,9 @@ uint64_t hw_peek(const void *p)
 /* The newest pending store to each location wins; few are pending, so they are laid over the coherent values. */
 static void peek_pending(uint32_t loc, unsigned n, uint64_t *out)
 {
-	uint64_t seq[HW_MAX_TABLE / 64] = {0};
+	uint64_t seq[HW_MAX_TABLE / 64];
 
+	memset(seq, 0, n * sizeof(seq[0]));
 	for (unsigned c = 0; c < hw.cfg.ncpu; c++) {
 		struct hw_cpu *cpu = &hw_m.cpu[c];
 
@@ -676,6 +677,18 @@ void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)
 	}
 	if (unlikely(hw_m.npend))
 		peek_pending(loc, n, out);
+}
+
+const uint64_t *hw_view_run(const uint64_t *p, unsigned n, uint64_t *buf)
+{
+	const uint32_t loc = (uint32_t)(((uintptr_t)p - (uintptr_t)hw_m.mem) >> 3), last = loc + n - 1;
+	const uint64_t lines = hw_m.map[loc >> (LINE_BITS + 6)] >> (loc >> LINE_BITS & 63);
+	const unsigned want = (last >> LINE_BITS) - (loc >> LINE_BITS) + 1;
+
+	if (likely(!hw_m.npend && !(~lines & ((1ull << want) - 1)))) /* a block lies in one word of the map */
+		return p;
+	hw_peek_run(p, n, buf);
+	return buf;
 }
 
 static uint64_t hash_frames(uint64_t h)

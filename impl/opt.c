@@ -223,16 +223,42 @@ static uint64_t ptep_clear_flush(const struct pt_mm *mm, uint64_t addr, uint64_t
 	return val;
 }
 
-/* Nothing is there between start and commit, so that hardware cannot record anything that commit would undo. */
+/* Single entries that fill whole runs of [addr, end): where they begin and end. Alignment of the page alone may still
+ * forbid that they fold. */
+static void find_unfolded(uint64_t addr, uint64_t end, uint64_t *ptep, uint64_t *lo, uint64_t *hi)
+{
+	*lo = *hi = 0;
+	for (uint64_t a = (addr + CONT_PTE_SIZE - 1) & CONT_PTE_MASK; a + CONT_PTE_SIZE <= end;
+	     a += CONT_PTE_SIZE) {
+		uint64_t pte = __ptep_get(ptep + ((a - addr) >> PAGE_SHIFT));
+
+		if (!pte_valid(pte) || pte_cont(pte))
+			continue;
+		*lo = *hi ? *lo : a;
+		*hi = a + CONT_PTE_SIZE;
+	}
+}
+
+/*
+ * Nothing is there between start and commit, so that hardware cannot record anything that commit would undo. Commit
+ * stores whole runs folded; where they were not, the single entries must be out of all TLBs by then, on CPUs that do
+ * not bear a change of size (DDI 0487 D8.16.1). (Linux 7.x leaves that to the caller's flush, which comes later.)
+ */
 static uint64_t modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
-	if (BUG(modify_prot_commit_loses_dirty)) {
-		uint64_t val = ptep_get(addr, ptep);
+	uint64_t lo = 0, hi = 0, val;
 
+	if (BUG(modify_prot_commit_loses_dirty)) {
+		val = ptep_get(addr, ptep);
 		clear_full_ptes(mm, addr, ptep, nr, 0);
 		return val;
 	}
-	return get_and_clear_full_ptes(mm, addr, ptep, nr, 0);
+	if (nr > 1 && !hw_feature(HW_FEAT_BBML2_NOABORT))
+		find_unfolded(addr, addr + nr * PAGE_SIZE, ptep, &lo, &hi);
+	val = get_and_clear_full_ptes(mm, addr, ptep, nr, 0);
+	if (hi)
+		__flush_tlb_range(mm, lo, hi, PAGE_SIZE, true, 3);
+	return val;
 }
 
 static void modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t old,
@@ -306,16 +332,16 @@ static void pmd_clear(uint64_t *pmdp)
 	.arch_enter_lazy_mmu_mode = arch_enter_lazy_mmu_mode,                                                      \
 	.arch_leave_lazy_mmu_mode = arch_leave_lazy_mmu_mode, .arch_flush_lazy_mmu_mode = arch_flush_lazy_mmu_mode
 #define OPT_PAUSE .lazy_mmu_mode_pause = lazy_mmu_mode_pause, .lazy_mmu_mode_resume = lazy_mmu_mode_resume
-#define OPT_PROFILE(lazy_)                                                                                         \
+#define OPT_PROFILE(lazy_, form)                                                                                   \
 	{                                                                                                          \
-		.fold_no_tlbi = true, .young_batched = true, .lazy = lazy_                                         \
+		.fold_no_tlbi = true, .young_batched = true, .lazy = lazy_, .lazy_form = form                      \
 	}
 
 const struct pt_impl impl_opt = {
 	.name = "opt",
 	.what = "built-in: contiguous user mappings as in Linux 6.12 to 7.x, teardown with an A/D stash, batched "
 		"barriers",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -350,7 +376,7 @@ const struct pt_impl impl_opt_ops = {
 const struct pt_impl impl_opt_v1 = {
 	.name = "opt-v1",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by an atomic for each entry",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 1),
 	.reset = opt_v1_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -359,7 +385,7 @@ const struct pt_impl impl_opt_v1 = {
 const struct pt_impl impl_opt_v2 = {
 	.name = "opt-v2",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by two loads for each entry",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 2),
 	.reset = opt_v2_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -369,7 +395,7 @@ const struct pt_impl impl_opt_v3 = {
 	.name = "opt-v3",
 	.what = "opt with lazy MMU mode as a thread flag; barriers are queued by one load for each entry (6.16 to "
 		"6.19)",
-	.profile = OPT_PROFILE(PT_LAZY_FLAG),
+	.profile = OPT_PROFILE(PT_LAZY_FLAG, 3),
 	.reset = opt_v3_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -378,7 +404,7 @@ const struct pt_impl impl_opt_v3 = {
 const struct pt_impl impl_opt_none = {
 	.name = "opt-none",
 	.what = "opt without lazy MMU mode: barriers after each kernel entry (up to 6.15)",
-	.profile = OPT_PROFILE(PT_LAZY_NONE),
+	.profile = OPT_PROFILE(PT_LAZY_NONE, 0),
 	.reset = opt_none_reset,
 	OPT_COMMON,
 };

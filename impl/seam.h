@@ -78,6 +78,7 @@ struct pt_profile {
 	bool young_batched;	/* test_and_clear_young_ptes exists */
 	uint8_t lazy;		/* enum pt_lazy */
 	bool queues_stores;	/* lazy mode defers the stores themselves (`deferred`) */
+	uint8_t lazy_form;	/* of queue_pte_barriers() in thread 000: 1 and 2 cost more than 3 (or 0) */
 };
 
 /* Facts of one execution, given before the first call. */

@@ -52,7 +52,9 @@ static bool not_teardown(const struct ref_mm *mm, unsigned page)
 /* The nearest page at or after op->page (then from the start) that passes. */
 static inline bool seek(const struct ref_mm *mm, struct ref_op *op, page_test test)
 {
-	for (unsigned i = 0; i < mm->npages; i++) {
+	if (test(mm, op->page)) /* mostly */
+		return true;
+	for (unsigned i = 1; i < mm->npages; i++) {
 		unsigned p = (op->page + i) & (mm->npages - 1);
 
 		if (test(mm, p)) {

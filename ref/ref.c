@@ -101,15 +101,23 @@ bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32
 	return pg->lost;
 }
 
-static void set_put(uint64_t *set, unsigned page, bool in)
+bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since)
 {
-	uint64_t bit = 1ull << (page % 64);
+	const struct ref_page *pg = &mm->page[page];
 
-	set[page / 64] = in ? set[page / 64] | bit : set[page / 64] & ~bit;
+	for (unsigned i = 0; pg->gen == mm->gen && i < pg->n; i++) {
+		const struct ref_version *v = &mm->ring[page][(pg->head + REF_RING - i) % REF_RING];
+
+		if (v->val.kind == REF_PRESENT && v->val.pfn == pfn && v->gone > since)
+			return true;
+	}
+	return pg->gen == mm->gen && pg->n == REF_RING;
 }
 
 static bool same_val(const struct ref_val *a, const struct ref_val *b)
 {
+	if (ref_val_equal(a, b))
+		return true;
 	if (a->kind != b->kind)
 		return false;
 	if (a->kind == REF_NONE)
@@ -123,7 +131,7 @@ static bool same_val(const struct ref_val *a, const struct ref_val *b)
 /* Makes room for a new version at the head. */
 static struct ref_version *push_version(struct ref_mm *mm, unsigned page)
 {
-	struct ref_page *pg = page_of(mm, page);
+	struct ref_page *pg = &mm->page[page]; /* somebody has asked for its head */
 
 	if (pg->n == REF_RING) {
 		const struct ref_version *oldest = version_back(mm, page, REF_RING - 1);
@@ -147,39 +155,48 @@ static void ad_set(struct ref_ad *ad)
 static void count_block(struct ref_mm *mm, unsigned page, unsigned from, unsigned to)
 {
 	struct ref_block *b = &mm->block[ref_block_of(mm, page)];
+	const bool present = to == REF_PRESENT, used = to != REF_NONE;
+	const unsigned w = page / 64, at = page % 64;
 
-	if (!b->present && to == REF_PRESENT)
+	if (!b->present && present)
 		b->teardown = b->any_ad = false;
-	b->present += (to == REF_PRESENT) - (from == REF_PRESENT);
-	b->used += (to != REF_NONE) - (from != REF_NONE);
-	set_put(mm->present, page, to == REF_PRESENT);
-	set_put(mm->used, page, to != REF_NONE);
+	b->present += present - (unsigned)(from == REF_PRESENT);
+	b->used += used - (unsigned)(from != REF_NONE);
+	mm->present[w] = (mm->present[w] & ~(1ull << at)) | (uint64_t)present << at;
+	mm->used[w] = (mm->used[w] & ~(1ull << at)) | (uint64_t)used << at;
+}
+
+/* The page's next version, after `old`. */
+static struct ref_version *replace(struct ref_mm *mm, const struct ref_op *op, unsigned page,
+				   struct ref_version *old, const struct ref_val *val, bool keep_ad)
+{
+	static const struct ref_ad nothing;
+	struct ref_version *v;
+
+	old->gone_from = op->begin;
+	old->gone_by = op->id;
+	v = push_version(mm, page);
+	v->val = *val;
+	v->young = keep_ad ? old->young : nothing;
+	v->dirty = keep_ad ? old->dirty : nothing;
+	v->born = op->begin;
+	v->gone_from = v->gone = v->dead = REF_NEVER;
+	v->by = op->id;
+	v->gone_by = v->dead_by = 0;
+	return v;
 }
 
 void ref_target(struct ref_mm *mm, struct ref_op *op, unsigned page, const struct ref_val *val, bool keep_ad)
 {
-	struct ref_version *old = head_of(mm, page), *v = old;
+	struct ref_version *v = head_of(mm, page);
 
-	set_put(mm->changed, page, true);
-	if (old->val.kind != val->kind)
-		count_block(mm, page, old->val.kind, val->kind);
-	if (!keep_ad || !same_val(&old->val, val)) {
-		old->gone_from = op->begin;
-		old->gone_by = op->id;
-		v = push_version(mm, page);
-		*v = (struct ref_version){.val = *val,
-					  .born = op->begin,
-					  .gone_from = REF_NEVER,
-					  .gone = REF_NEVER,
-					  .dead = REF_NEVER,
-					  .by = op->id};
-		if (keep_ad) {
-			v->young = old->young;
-			v->dirty = old->dirty;
-		}
-	}
-	if (val->kind == REF_PRESENT) {
-		mm->block[ref_block_of(mm, page)].any_ad |= op->young || op->dirty;
+	ref_recheck(mm, page);
+	if (v->val.kind != val->kind)
+		count_block(mm, page, v->val.kind, val->kind);
+	if (!keep_ad || !same_val(&v->val, val))
+		v = replace(mm, op, page, v, val, keep_ad);
+	if (val->kind == REF_PRESENT && (op->young | op->dirty)) {
+		mm->block[ref_block_of(mm, page)].any_ad = true;
 		if (op->young)
 			ad_set(&v->young);
 		if (op->dirty)
@@ -238,7 +255,7 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 		mm->section[table]++;
 	}
 	if (op->changes && !op->removes)
-		for (unsigned b = ref_block_of(mm, op->lo); b < ref_block_of(mm, op->hi); b++)
+		for (unsigned b = ref_block_of(mm, op->lo), end = ref_block_of(mm, op->hi); b < end; b++)
 			if (mm->block[b].any_ad)
 				spread_block(mm, b);
 }
@@ -435,7 +452,7 @@ static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 		bool in = p >= op->page && p < op->page + op->nr;
 		struct ref_version *v = head_of(mm, p);
 
-		set_put(mm->changed, p, true);
+		ref_recheck(mm, p);
 		if (op->collects_young && (in || v->val.folio == folio))
 			collect_one(mm, &v->young, in, section);
 		if (op->collects_dirty && (in || v->val.folio == folio))
@@ -447,10 +464,13 @@ static void settle_events(struct ref_mm *mm, const struct ref_op *op)
 
 static void stamp_gone(struct ref_mm *mm, const struct ref_op *op)
 {
-	for (unsigned p = op->page; p < op->page + op->nr; p++) {
-		struct ref_version *old = version_back(mm, p, 1);
+	for (unsigned p = op->page, end = p + op->nr; p < end; p++) {
+		struct ref_version *old;
 
-		if (page_of(mm, p)->n > 1 && old->gone == REF_NEVER)
+		if (mm->page[p].gen != mm->gen || mm->page[p].n < 2)
+			continue;
+		old = version_back(mm, p, 1);
+		if (old->gone == REF_NEVER)
 			old->gone = mm->now;
 	}
 }
@@ -498,7 +518,7 @@ struct ref_verdict ref_end(struct ref_mm *mm, struct ref_op *op, const struct re
 		stamp_gone(mm, op);
 	settle_events(mm, op);
 	if (op->changes || op->collects_young || op->collects_dirty)
-		for (unsigned b = ref_block_of(mm, op->lo); b < ref_block_of(mm, op->hi); b++)
+		for (unsigned b = ref_block_of(mm, op->lo), end = ref_block_of(mm, op->hi); b < end; b++)
 			mm->block[b].written = mm->now;
 	if (op->flush_hi > op->flush_lo)
 		stamp_dead(mm, op);
@@ -517,20 +537,6 @@ void ref_promise_flush(struct ref_mm *mm, uint8_t id, unsigned page, unsigned nr
 				  .begin = ++mm->now};
 
 	stamp_dead(mm, &op);
-}
-
-bool ref_entry_explained(struct ref_mm *mm, unsigned page, const struct ref_obs *o)
-{
-	const struct ref_version *v = ref_now(mm, page);
-	struct bounds b;
-
-	set_put(mm->changed, page, false);
-	if (!same_val(&v->val, &o->val))
-		return false;
-	if (v->val.kind != REF_PRESENT)
-		return true;
-	b = bounds_of(v, false);
-	return ad_explained(&b, o);
 }
 
 struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op)
@@ -644,12 +650,16 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 	mm->block[ref_block_of(mm, page)].any_ad = true;
 	if (open)
 		open->events = true;
+	/* Outside an operation nothing is being removed: what maps nothing takes no record. */
 	for (unsigned p = lo; p < lo + mm->cont; p++) {
-		struct ref_version *v = recordable(mm, p);
+		struct ref_version *v;
 
+		if (!open && (p = ref_next(mm->present, p, lo + mm->cont)) == lo + mm->cont)
+			break;
+		v = recordable(mm, p);
 		if (!v || v->val.folio != self->val.folio)
 			continue;
-		set_put(mm->changed, p, true);
+		ref_recheck(mm, p);
 		if (young)
 			record_one(mm, &v->young, open, must && p == page, section);
 		if (dirty)

@@ -34,7 +34,21 @@ struct ref_val {
 	uint8_t kind;	/* enum ref_kind */
 	bool write, exec, special;
 	bool protnone; /* REF_PRESENT for software only: no hardware access */
+	bool pad;      /* zero, so that equal values are equal bytes but for the folio */
 };
+_Static_assert(sizeof(struct ref_val) == 16, "two words");
+
+/* Surely the same, folio aside? False decides nothing: flags mean nothing in a payload. */
+static inline bool ref_val_equal(const struct ref_val *a, const struct ref_val *b)
+{
+	static const struct ref_val folio = {.folio = UINT16_MAX};
+	uint64_t x[2], y[2], ignore[2];
+
+	__builtin_memcpy(x, a, sizeof(x));
+	__builtin_memcpy(y, b, sizeof(y));
+	__builtin_memcpy(ignore, &folio, sizeof(ignore));
+	return !((x[0] ^ y[0]) | ((x[1] ^ y[1]) & ~ignore[1]));
+}
 
 /* Knowledge about one of access/dirty of one version. */
 struct ref_ad {
@@ -88,7 +102,7 @@ struct ref_op {
 	struct ref_val val;	  /* set: first page's value, pfn advances */
 	bool young, dirty, write; /* flags of the entry or of what is cleared */
 	bool full;		  /* teardown: no user left, flush may come at the end of everything */
-	uint32_t since, before; /* flush: it covers what was gone between these times; 0: before it began */
+	uint32_t since, before;	  /* flush: it covers what was gone between these times; 0: before it began */
 	/* declared by the contract */
 	enum ref_ret ret;
 	bool changes; /* replaces versions (opens "either" for the range) */
@@ -145,7 +159,7 @@ struct ref_mm {
 	struct ref_block block[REF_BLOCKS];
 	uint64_t legal[REF_NLEGAL];
 	/* Sets of pages: those that map something; that hold anything; whose entry must be checked, because since
-	 * ref_entry_explained() what it has to answer for may have changed, or ref_recheck() asked for it. */
+	 * ref_take_changed() what it has to answer for may have changed, or ref_recheck() asked for it. */
 	uint64_t present[REF_WORDS], used[REF_WORDS], changed[REF_WORDS];
 	struct ref_page page[REF_MAX_PAGES];
 	_Alignas(64) struct ref_version ring[REF_MAX_PAGES][REF_RING];
@@ -208,6 +222,9 @@ bool ref_lingers(const struct ref_mm *mm, unsigned page);
 /* Can anybody still reach page frame `pfn` through an older translation of the page, installed after time `after`? */
 bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t after);
 
+/* Did the page map frame `pfn` at some moment after time `since`? */
+bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since);
+
 static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
 {
 	return !mm->block[block].used;
@@ -237,9 +254,33 @@ static inline void ref_recheck(struct ref_mm *mm, unsigned page)
 	mm->changed[page / 64] |= 1ull << (page % 64);
 }
 
-/* Is what the table shows for `page` as specified, when no operation is open (or the open one has just ended)? If
- * not, ref_check_entry() says how. */
-bool ref_entry_explained(struct ref_mm *mm, unsigned page, const struct ref_obs *o);
+/* The pages of the set in [page, end) up to the end of its word, as bits of that word; they leave the set. */
+static inline uint64_t ref_take_changed(struct ref_mm *mm, unsigned page, unsigned end)
+{
+	const unsigned n = end - (page & ~63u);
+	const uint64_t range = ~0ull << (page % 64) & (n < 64 ? (1ull << n) - 1 : ~0ull),
+		       got = mm->changed[page / 64] & range;
+
+	mm->changed[page / 64] &= ~range;
+	return got;
+}
+
+/* Could this have been recorded, and is what must have been? (no operation is open) */
+static inline bool ref_ad_explained(const struct ref_ad *ad, bool seen)
+{
+	return seen ? ad->may | ad->ev : !ad->must;
+}
+
+/* Is what the table shows for `page` surely as specified, when no operation is open (or the open one has just ended)? If
+ * not, ref_check_entry() decides and says how. */
+static inline bool ref_entry_explained(const struct ref_mm *mm, unsigned page, const struct ref_obs *o)
+{
+	const struct ref_version *v = ref_now(mm, page);
+
+	return ref_val_equal(&v->val, &o->val) &&
+	       (v->val.kind != REF_PRESENT ||
+		(ref_ad_explained(&v->young, o->young) && ref_ad_explained(&v->dirty, o->dirty)));
+}
 /* What the table shows for `page` when no operation is open (or the open one has just ended). */
 struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struct ref_obs *o, uint8_t op);
 

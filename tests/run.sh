@@ -127,7 +127,7 @@ golden_one() { # FOLDER
 	fi
 	out=$(build/ptdiff run --quiet --bug "$bug" "$1/input.pt")
 	[[ $out == *": $sig ("* ]] || { echo "$out" && return 1; }
-	out=$(build/ptdiff run --quiet "$1/input.pt") || { echo "without the bug: $out" && return 1; }
+	out=$(build/ptdiff run --quiet --impl "${impl:-opt}" "$1/input.pt") || { echo "without the bug: $out" && return 1; }
 }
 
 part_golden() {

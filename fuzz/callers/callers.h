@@ -27,10 +27,16 @@ struct gather {
 		uint64_t pfn;
 		unsigned page; /* of the window: where it was mapped */
 		uint32_t when; /* it was removed */
-	} page[GATHER_PAGES]; /* to give back */
+	} page[GATHER_PAGES];  /* to give back */
 	void *table[REF_TABLES + 3];
 	unsigned ntables;
 	const char *fn; /* the caller, for blame */
+	bool exit;	/* the whole address space goes */
+	bool all;	/* also what an earlier op has begun to tear down an entry a call */
+	bool file;   /* its pages are a file's: dirty state is kept, and dirty pages are flushed under the lock */
+	bool single; /* it removes an entry a call, where the implementation offers that */
+	bool nested; /* another gather ran when this one ended, which therefore flushed everything that */
+	uint32_t before; /* was gone then */
 };
 
 /* tlb_gather_mmu(), and its _fullmm form: the address space has no user left. */
@@ -41,7 +47,9 @@ void gather_entries(struct gather *g, unsigned page, unsigned nr);
 void gather_page(struct gather *g, unsigned page, uint64_t pfn);
 /* pte_free_tlb(): the table was unlinked; `page`: first of the window below it. */
 void gather_table(struct gather *g, void *table, unsigned page);
-/* tlb_flush_mmu(): flush what is owed, give back what waited for it. */
+/* tlb_flush_mmu_tlbonly(): flush what is owed. */
+void gather_flush_tlb(struct gather *g);
+/* tlb_flush_mmu(): and give back what waited for it. */
 void gather_flush(struct gather *g);
 /* tlb_finish_mmu(): the same, over everything if another gather runs in this address space. */
 void gather_finish(struct gather *g);
@@ -54,5 +62,16 @@ void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn);
 void zap_pte_range(struct gather *g, unsigned page, unsigned end);
 /* The tables of the present space are unlinked, into the gather [free_pgtables()]. */
 void free_table_of(struct gather *g, unsigned table);
+
+bool page_is_mapped(uint64_t pfn);
+/* Somebody removed a mapping of it and has yet to flush, so he holds the page; not who removed it from `page` of the present
+ * space at time `removed`. */
+bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed);
+/* How many entries from `page` on, below `end`, continue `val` in one folio: the same apart from young and what `ignore`
+ * names. It reads entries as the kernel does: one for each that is not in a contiguous run [folio_pte_batch()]. */
+unsigned folio_pte_batch(unsigned page, unsigned end, uint64_t val, uint64_t ignore, uint64_t *any);
+
+/* Everything in a retired address space goes, tables and all [exit_mmap()]. */
+void space_teardown(struct space *sp, bool single, const char *fn);
 
 #endif

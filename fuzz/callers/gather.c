@@ -12,11 +12,11 @@
 
 void gather_start(struct gather *g, bool fullmm, const char *fn)
 {
-	memset(&g->g, 0, sizeof(g->g));
-	g->g.start = ~0ull;
-	g->g.fullmm = fullmm;
+	g->g = (struct pt_gather){.start = ~0ull, .fullmm = fullmm};
 	g->npages = g->ntables = 0;
 	g->fn = fn;
+	g->exit = fullmm;
+	g->all = g->file = g->single = g->nested = false;
 	ex.sp->gathers++;
 }
 
@@ -50,12 +50,12 @@ void gather_table(struct gather *g, void *table, unsigned page)
 	g->table[g->ntables++] = table;
 }
 
-static bool page_is_mapped(uint64_t pfn)
+bool page_is_mapped(uint64_t pfn)
 {
 	for (unsigned i = 0; i < EX_SPACES; i++) {
 		const struct ref_mm *mm = &ex.space[i].mm;
 
-		if (!ex.space[i].alive)
+		if (!ex.space[i].alive && !ex.space[i].dying)
 			continue;
 		for (unsigned p = 0; (p = ref_next(mm->present, p, mm->npages)) < mm->npages; p++)
 			if (ref_now(mm, p)->val.pfn == pfn)
@@ -64,8 +64,7 @@ static bool page_is_mapped(uint64_t pfn)
 	return false;
 }
 
-/* Somebody else removed a mapping of it and has yet to flush: he holds the page. */
-static bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
+bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
 {
 	for (unsigned i = 0; i < EX_SPACES; i++)
 		for (unsigned p = 0; ex.space[i].alive && p < ex.space[i].mm.npages; p++)
@@ -77,7 +76,8 @@ static bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
 
 void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn)
 {
-	if (page_is_mapped(pfn) || !hw_page_reachable(pfn << ex.geo->page_shift) || page_is_held(pfn, page, removed))
+	if (page_is_mapped(pfn) || !hw_page_reachable(pfn << ex.geo->page_shift) ||
+	    page_is_held(pfn, page, removed))
 		return;
 	ex.out->page = (int)page;
 	ex_finding("lifetime", fn, "page-reachable",
@@ -85,26 +85,59 @@ void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn)
 		   page % ex.cont, (unsigned long long)pfn);
 }
 
-static void gather_free(struct gather *g)
+/* Readers that run with interrupts off are waited for in hw_table_free() [tlb_remove_table()]. */
+static void table_free(void *table)
+{
+	void (*wait)(void) = hw.on_free;
+
+	if (BUG(table_freed_under_reader))
+		hw.on_free = NULL;
+	hw_table_free(table, "free_pgtables", __LINE__);
+	hw.on_free = wait;
+}
+
+static void gather_free_pages(struct gather *g)
 {
 	for (unsigned i = 0; i < g->npages && !ex.stop; i++)
 		page_free(g->page[i].pfn, g->page[i].page, g->page[i].when, g->fn);
+	g->npages = 0;
+}
+
+static void gather_free_tables(struct gather *g)
+{
 	for (unsigned i = 0; i < g->ntables && !ex.stop; i++)
-		hw_table_free(g->table[i], g->fn, __LINE__);
-	g->npages = g->ntables = 0;
+		table_free(g->table[i]);
+	g->ntables = 0;
+}
+
+static bool gather_forgets(const struct gather *g)
+{
+	return g->exit ? BUG(exit_no_table_flush) : BUG(zap_no_gathered_flush);
+}
+
+void gather_flush_tlb(struct gather *g)
+{
+	if (g->g.end && !gather_forgets(g))
+		seam_tlb_flush(&g->g);
+	g->g = (struct pt_gather){.start = ~0ull, .fullmm = g->g.fullmm};
 }
 
 void gather_flush(struct gather *g)
 {
-	if (g->g.end)
-		seam_tlb_flush(&g->g);
-	gather_free(g);
-	g->g = (struct pt_gather){.start = ~0ull, .fullmm = g->g.fullmm};
+	if (BUG(pages_freed_before_flush))
+		gather_free_pages(g);
+	if (BUG(table_freed_early))
+		gather_free_tables(g);
+	gather_flush_tlb(g);
+	gather_free_pages(g);
+	gather_free_tables(g);
 }
 
 void gather_finish(struct gather *g)
 {
-	if (ex.sp->gathers > 1 && !g->g.fullmm) /* mm_tlb_flush_nested() */
+	g->nested = ex.sp->gathers > 1 && !g->g.fullmm; /* mm_tlb_flush_nested() */
+	g->before = ex.sp->mm.now + 1;
+	if (g->nested && !BUG(gather_nested_ignored))
 		g->g = (struct pt_gather){.fullmm = true, .freed_tables = true, .end = ~0ull};
 	gather_flush(g);
 	ex.sp->gathers--;

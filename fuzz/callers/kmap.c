@@ -108,7 +108,7 @@ void kmap_reset(void)
 	unsigned levels, va_bits;
 
 	kmap.mmu = ex.impl->mmu;
-	kmap.on = kmap.mmu && program_uses(ex.p);
+	kmap.on = kmap.mmu && program_uses(ex.p) && !ex.kernel.on; /* one root */
 	if (!kmap.on)
 		return;
 	levels = levels_of(ex.p);
