@@ -353,7 +353,7 @@ const struct pt_impl impl_opt = {
 const struct pt_impl impl_opt_remap = {
 	.name = "opt-remap",
 	.what = "opt with kernel tables mapped twice, to clear and to populate them (up to 6.9)",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -364,7 +364,7 @@ const struct pt_impl impl_opt_remap = {
 const struct pt_impl impl_opt_ops = {
 	.name = "opt-ops",
 	.what = "opt with kernel tables mapped once at boot, by linear address later",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,

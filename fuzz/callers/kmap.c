@@ -38,7 +38,8 @@ static bool program_uses(const struct prog *p)
 	return false;
 }
 
-/* As many as 48 bits of address have room for. */
+/* As many as 48 bits of address have room for. Beside a window of vmap's callers, which shares the top table, those of the
+ * geometry. */
 static unsigned levels_of(const struct prog *p)
 {
 	const struct hw_geo *g = ex.geo;
@@ -111,7 +112,7 @@ void kmap_reset(void)
 	kmap.on = kmap.mmu && program_uses(ex.p) && !ex.kernel.on; /* one root */
 	if (!kmap.on)
 		return;
-	levels = levels_of(ex.p);
+	levels = ex.kernel.on ? g->levels : levels_of(ex.p);
 	va_bits = g->page_shift + levels * g->table_bits;
 	if (va_bits > 48)
 		va_bits = 48;
@@ -124,7 +125,7 @@ void kmap_reset(void)
 				       .va_bits = va_bits,
 				       .cont_pte_bits = g->cont_bits,
 				       .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
-				       .pgdir = hw_setup_table(4 - levels)};
+				       .pgdir = ex.kernel.on ? ex.kernel.pt.root : hw_setup_table(4 - levels)};
 	hw_set_kernel_root(kmap.env.pgdir);
 	build_fixmap(levels);
 	choose_region(levels);
