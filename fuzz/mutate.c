@@ -1167,7 +1167,6 @@ static void draw_group(struct mut *m)
 	h->drain = percent(m, 60) ? HW_DRAIN_LAZY : h->drain;
 	h->xlate = percent(m, 50) ? HW_XLATE_STALE : h->xlate;
 	h->ncpu = (uint8_t)(1 + (percent(m, 85) ? 1 + below(m, 2) : 0));
-	h->geo = percent(m, 50) ? HW_GEO_SMALL : h->geo;
 }
 
 static void generate(struct mut *m, unsigned nops)
