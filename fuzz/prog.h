@@ -50,7 +50,7 @@ struct op_field {
 	uint8_t byte, shift, bits;
 	const char *const *words;
 };
-#define OP_MAX_FIELDS 8
+#define OP_MAX_FIELDS 9 /* and one that ends them */
 struct op_desc {
 	const char *name, *help;
 	uint8_t weight;			      /* relative frequency in generation */
