@@ -15,6 +15,7 @@
 #include "opt_pte.h"
 #include "opt_tlb.h"
 #include "seam_mmu.h"
+#include "split.h"
 
 struct opt_env opt_env;
 
@@ -347,13 +348,14 @@ const struct pt_impl impl_opt = {
 	OPT_LAZY,
 	OPT_PAUSE,
 	.mmu = &mmu_final,
+	.split = &split_opt,
 };
 
 /* How mmu.c reached the tables that it makes, before (thread 001). */
 const struct pt_impl impl_opt_remap = {
 	.name = "opt-remap",
 	.what = "opt with kernel tables mapped twice, to clear and to populate them (up to 6.9)",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,
@@ -364,7 +366,7 @@ const struct pt_impl impl_opt_remap = {
 const struct pt_impl impl_opt_ops = {
 	.name = "opt-ops",
 	.what = "opt with kernel tables mapped once at boot, by linear address later",
-	.profile = OPT_PROFILE(PT_LAZY_COUNTER),
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
 	.reset = opt_reset,
 	OPT_COMMON,
 	OPT_LAZY,
