@@ -111,7 +111,11 @@ static int walk_entry(struct pt_walk *w, uint64_t *p, unsigned level, uint64_t a
 		err = w->ops->entry[level](p, addr, next, w);
 		if (err || w->action != PT_ACTION_SUBTREE)
 			return err;
-		v = hw_load(p, HW_RELAXED, __func__, __LINE__); /* it may have been split */
+		v = hw_load(p, HW_RELAXED, __func__, __LINE__); /* it may have been split, */
+		if (!v) {					/* or have gone */
+			w->action = PT_ACTION_AGAIN;
+			return 0;
+		}
 	}
 	if (BUG(walk_block_as_table) ? !pte_present(v) : !entry_table(v, level))
 		return 0;
