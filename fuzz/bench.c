@@ -6,11 +6,13 @@
  * engine does; the same programs in every run.
  *
  *	bench exec GEOMETRY	microseconds an execution (best of five rounds), steps, effective share
+ *	bench teardown, lazy	see bench_cost.c
  */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "fuzz/bench.h"
 #include "fuzz/exec.h"
 #include "hw/hw.h"
 
@@ -89,6 +91,10 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && strcmp(argv[1], "exec") == 0)
 		return bench_exec(argv[2], impl);
-	fprintf(stderr, "usage: bench exec small|4k|16k|64k\n");
+	if (argc == 2 && strcmp(argv[1], "teardown") == 0)
+		return bench_teardown(impl);
+	if (argc == 2 && strcmp(argv[1], "lazy") == 0)
+		return bench_lazy();
+	fprintf(stderr, "usage: bench exec small|4k|16k|64k\n       bench teardown|lazy\n");
 	return EXIT_USAGE;
 }

@@ -97,6 +97,23 @@ for g in small 4k 16k 64k; do
 	[ "$div" = 0 ] || echo "  ($div of 2000 programs diverge)"
 done
 row "memory of a fuzzing process, MiB" "$rss" - 64
+# What the kernel's own code takes on hooks that do nothing: nanoseconds, and those of the prototype, of which twice is the bar.
+linux=$(find build/linux -name '*-4k.so' 2>/dev/null | sort | head -n 1)
+if [ -n "$linux" ] && cc -std=gnu11 -O2 -I. tests/linux_seam_test.c -ldl -o $dir/linux_seam 2>$dir/linux_seam.log; then
+	while read -r ns ref name; do
+		row "$(basename "$linux" .so): $name, ns" "$ns" "$ref" "$((2 * ref))"
+	done < <($dir/linux_seam --bench "$linux" | awk '
+		BEGIN {
+			ref["set_ptes(C) + get_and_clear_full_ptes(C)"] = 265; ref["ptep_get, folded"] = 105
+			ref["ptep_get_lockless, folded"] = 100; ref["wrprotect_ptes(C)"] = 175
+			ref["ptep_test_and_clear_young, folded"] = 175; ref["set_ptes(1) + ptep_get_and_clear"] = 25
+			ref["fold on last, unfold on first, clear"] = 1400
+		}
+		{ ns = $(NF - 1); sub(/^ +/, ""); sub(/ +[0-9.]+ ns$/, ""); if ($0 in ref) print ns, ref[$0], $0 }')
+fi
+# What the threads argue about, counted.
+PTDIFF_IMPL=opt build/bench teardown
+build/bench-bugs lazy
 # Minimizing the reproducer that the last `bugs` run found first, raw.
 raw=$(find build/bugs/*/spool -name '*.bin' 2>/dev/null | sort | head -n 1)
 if [ -n "$raw" ]; then

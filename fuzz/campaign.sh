@@ -84,6 +84,11 @@ export PTDIFF_IMPL=$impl PTDIFF_SPOOL=$dir/spool PTDIFF_SAY_FD=9
 
 # ---- corpus
 
+# Inputs whose contents met a full disk.
+drop_empty() {
+	find "$dir/corpus" -type f -size 0 -delete
+}
+
 seed_corpus() {
 	local f name
 	while IFS= read -r f; do
@@ -92,6 +97,7 @@ seed_corpus() {
 		[ -s "$dir/seeds/${name%.pt}" ] && [ ! "$f" -nt "$dir/seeds/${name%.pt}" ] && continue
 		build/ptdiff asm "$f" -o "$dir/seeds/${name%.pt}" || die 74 "$dir: cannot prepare the corpus"
 	done < <(find corpus -name '*.pt' | sort)
+	drop_empty
 	# AFL++ wants one seed at least: the empty program.
 	[ -n "$(ls "$dir/seeds")" ] || head -c 16 /dev/zero >"$dir/seeds/seed-empty"
 	local why
@@ -125,10 +131,19 @@ start_libfuzzer() { # INDEX
 	pid_of[libfuzzer-$1]=$! started[libfuzzer-$1]=$SECONDS
 }
 
+# What a full disk left half made AFL++ refuses to resume: its inputs go to the corpus, from where they come back.
+heal_afl() { # FOLDER
+	find "$1/queue" -type f -size 0 -delete 2>/dev/null
+	[ -d "$1" ] && { [ ! -s "$1/fuzzer_stats" ] || [ ! -s "$1/fuzzer_setup" ]; } || return 0
+	[ ! -d "$1/queue" ] || find "$1/queue" -maxdepth 1 -type f -exec cp -n -t "$dir/corpus" {} + 2>/dev/null || return 0
+	rm -rf "$1"
+}
+
 start_afl() { # INDEX
 	local left=$((end - SECONDS)) role=(-S "s$1")
 	[ $left -gt 0 ] || return 0
 	[ "$1" -ne 0 ] || role=(-M m0 -F "$dir/corpus")
+	[ -n "${started[afl-$1]:-}" ] || heal_afl "$dir/afl/${role[1]}"
 	# Custom mutators only; the rest are checks of the host that a shared or virtual machine cannot pass.
 	PTDIFF_STATS=$dir/afl-$1.stats AFL_CUSTOM_MUTATOR_LIBRARY=build/afl-mutator.so AFL_CUSTOM_MUTATOR_ONLY=1 \
 		AFL_NO_UI=1 AFL_NO_COLOR=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 \
@@ -205,8 +220,9 @@ count_findings() {
 # A full disk stops nothing, but is said, once.
 probe() {
 	[ -z "$full" ] || return 0
+	# More than what other processes' changes leave free for a moment.
+	! head -c 65536 /dev/zero >"$dir/.probe" 2>/dev/null || { rm "$dir/.probe" && return; }
 	rm -f "$dir/.probe"
-	! { echo x >"$dir/.probe"; } 2>/dev/null || return 0
 	full=1
 	echo "warning: $dir cannot be written (disk full?): the corpus stops growing, new findings are printed here"
 }
@@ -304,6 +320,8 @@ while [ -z "$interrupted" ] && [ ${#pid_of[@]} -gt 0 ] && [ $SECONDS -lt $((end 
 done
 trap '' INT TERM
 stop_engines
+drop_empty
+probe
 file_findings
 summary
 status=$?

@@ -644,6 +644,7 @@ void exec_space_create(struct space *sp)
 	sp->dying = false;
 	sp->unaudited = 0;
 	sp->batched = false;
+	sp->batches = 0;
 	sp->gathers = 0;
 	sp->pt.id = ex_space_id(sp);
 	sp->pt.asid = ex.next_asid++;
@@ -694,6 +695,7 @@ static void build_first(void)
 	ex.va = (1ull << (span + g->table_bits)) + (5ull << span) - ((uint64_t)(2 * ex.cont) << g->page_shift);
 	ex.next_asid = EX_ASID;
 	ex.space[1].alive = ex.space[1].dying = false;
+	ex.space[1].unaudited = 0;
 	memset(ex.dead_root, 0, sizeof(ex.dead_root));
 	memset(ex.space[1].leaf, 0, sizeof(ex.space[1].leaf));
 	exec_space_create(sp);

@@ -36,6 +36,8 @@ struct space {
 	bool dying;		     /* being torn down: nobody runs in it, but its pages and tables are still its own */
 	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
 	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
+	uint8_t batches;	     /* of those, which their own tasks have still to flush */
+	uint32_t batched_since;	     /* when the first of these was removed */
 	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
 	uint64_t *leaf[REF_TABLES];  /* level-3 tables, NULL when freed */
 	uint64_t *pmdp[REF_TABLES];  /* level-2 entries above them */
@@ -145,12 +147,26 @@ static inline unsigned ex_table(unsigned page)
 	return page >> ex.cont_bits >> 1;
 }
 
+/* The page's place in its level-3 table. */
+static inline unsigned ex_index(unsigned page)
+{
+	const unsigned half = 2 * ex.cont;
+
+	return ex_table(page) ? page - half : (1u << ex.geo->table_bits) - half + page;
+}
+
 /* NULL when the page's table has been freed. */
 static inline uint64_t *ex_ptep_in(const struct space *sp, unsigned page)
 {
-	unsigned half = 2 * ex.cont, t = ex_table(page), n = 1u << ex.geo->table_bits;
+	uint64_t *leaf = sp->leaf[ex_table(page)];
 
-	return sp->leaf[t] ? sp->leaf[t] + (t ? page - half : n - half + page) : NULL;
+	return leaf ? leaf + ex_index(page) : NULL;
+}
+
+/* For a walk without locks: the table may have been unlinked since the level above was read. */
+static inline uint64_t *ex_ptep_below(uint64_t pmd, unsigned page)
+{
+	return (uint64_t *)hw_table_va(pmd & HW_D_OA) + ex_index(page);
 }
 
 static inline uint64_t *ex_ptep(unsigned page)

@@ -74,7 +74,7 @@ unsigned hazard_list(const struct hazard **list)
 
 static bool same_place(const struct code_place *a, const struct code_place *b)
 {
-	return a->line == b->line && a->op == b->op && !strcmp(a->fn, b->fn) && !strcmp(a->file, b->file);
+	return a->line == b->line && !strcmp(a->fn, b->fn) && !strcmp(a->file, b->file);
 }
 
 static void note(const struct code_place *store, const struct code_place *read)

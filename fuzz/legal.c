@@ -2,12 +2,12 @@
 /*
  * Legal differences: the only places where an observation that differs from the newest state is accepted.
  *
- * Property: one row for each enum ref_legal, with reason and citation; each use is counted in ref_mm.legal, and
- * nothing is excused anywhere else.
+ * Property: one row for each enum ref_legal, with reason and citation, and those of kernel mappings (ref/kernel.c); each
+ * use is counted by the specification, and nothing is excused anywhere else.
  */
 #include "exec_internal.h"
 
-struct legal legals[] = {
+struct legal legals[REF_NLEGAL + REF_K_NLEGAL] = {
 	[REF_L_BEFORE_FLUSH] = {"before-flush", "an old translation is used before the flush that was promised",
 				"DDI 0487 D8.14: a TLB entry lives until a TLBI that covers it completes", 0},
 	[REF_L_UNRECORDED] = {"unrecorded-hit", "a cached entry serves an access and leaves no trace in the table",
@@ -32,10 +32,13 @@ struct legal legals[] = {
 	[REF_L_RING] = {"history-overflow", "a page had more unflushed versions than are remembered",
 			"ref.h REF_RING: widens what is accepted, never invents a finding", 0},
 };
-const unsigned nlegals = REF_NLEGAL;
+const unsigned nlegals = REF_NLEGAL + REF_K_NLEGAL;
 
 void legal_update(void)
 {
 	for (unsigned i = 0; i < REF_NLEGAL; i++)
 		legals[i].hits = ex.sp->mm.legal[i];
+	for (unsigned i = 0; i < REF_K_NLEGAL; i++)
+		legals[REF_NLEGAL + i] = (struct legal){ref_k_legals[i].name, ref_k_legals[i].why,
+							ref_k_legals[i].cite, ex.kernel.ref.legal[i]};
 }

@@ -560,7 +560,7 @@ static bool do_insert_race(struct mut *m)
 /* ---- sequences: what a caller needs before or after it to show anything ---- */
 
 enum { SEQ_STEPS = 5, SEQ_ANY = -2, SEQ_GONE = -1 };
-enum { ON_OTHER = 1, WHOLE = 2, PARKED = 4 }; /* CPU; range; preempted inside */
+enum { ON_OTHER = 1, WHOLE = 2, PARKED = 4, WATCHED = 8 }; /* CPU; range; preempted inside; used at its end */
 
 struct seq_step {
 	const char *op; /* "any": whatever the program may have */
@@ -577,6 +577,9 @@ static const struct seq {
 	{3, {{"fork", PARKED}, {"touch", ON_OTHER}, {"any", ON_OTHER}}},
 	/* Swapped out with the flush put off; somebody else trusts the empty entry. */
 	{4, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
+	{3, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"madvise_free", ON_OTHER | WATCHED}}},
+	{3, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"mremap", ON_OTHER | WATCHED}}},
+	{3, {{"set_ptes", WHOLE}, {"swap_out", PARKED}, {"zap", ON_OTHER | WATCHED}}},
 	{3, {{"swap_out", PARKED}, {"touch", ON_OTHER}, {"swap_in", ON_OTHER}}},
 	{2, {{"set_ptes", WHOLE}, {"swap_out", 0}, {"swap_in", 0}, {"touch", ON_OTHER}}},
 	{2, {{"set_ptes", WHOLE}, {"migrate", PARKED}, {"any", ON_OTHER}, {"touch", ON_OTHER}}},
@@ -625,9 +628,20 @@ static void resolve_seqs(void)
 	done = true;
 }
 
+/* Whoever has cached what was there uses it. */
+static void fill_watch(struct mut *m, struct rec *r, const struct rec *op)
+{
+	*r = (struct rec){.is_event = 1, .cpu = (uint8_t)below(m, m->p.h.ncpu), .anchor = HW_C_OTHER, .nr = 1};
+	r->kind = percent(m, 50) ? EV_read : EV_write;
+	r->block = op->block;
+	r->off = op->off;
+	r->a = 2; /* a cached translation */
+}
+
 static unsigned fill_step(struct mut *m, struct rec *r, int kind, uint8_t how, const struct rec *by, unsigned cpu)
 {
 	const bool on_range = by && percent(m, 70);
+	unsigned n = 1;
 
 	fill_op(m, r, kind == SEQ_ANY ? pick_kind(m, op_descs, OP_NKINDS, m->ops_allowed) : (unsigned)kind, by);
 	r->cpu = (uint8_t)((cpu + (how & ON_OTHER ? 1 : 0)) % m->p.h.ncpu);
@@ -644,16 +658,17 @@ static unsigned fill_step(struct mut *m, struct rec *r, int kind, uint8_t how, c
 			r->nr = by->nr;
 		}
 	}
-	if (!(how & PARKED))
-		return 1;
-	fill_park(m, r + 1, r);
-	return 2;
+	if (how & PARKED)
+		fill_park(m, r + n++, r);
+	if (how & WATCHED)
+		fill_watch(m, r + n++, r);
+	return n;
 }
 
 static bool do_insert_seq(struct mut *m)
 {
 	const unsigned at = any_boundary(m);
-	struct rec r[2 * SEQ_STEPS];
+	struct rec r[3 * SEQ_STEPS];
 	unsigned n = 0, s, cpu;
 
 	resolve_seqs();
@@ -670,7 +685,7 @@ static bool do_insert_seq(struct mut *m)
 		if (kind >= 0 && !(m->ops_allowed >> kind & 1) && percent(m, 50))
 			continue; /* the swarm has it off: half of the time it is meant */
 		if (!(m->evs_allowed >> EV_park & 1))
-			how &= (uint8_t)~PARKED;
+			how &= (uint8_t) ~(PARKED | WATCHED);
 		n += fill_step(m, r + n, kind, how, n ? r : near_rec(m, at), cpu);
 	}
 	return n && insert(m, at, r, n);
@@ -1201,7 +1216,6 @@ static void draw_group(struct mut *m)
 	h->drain = percent(m, 60) ? HW_DRAIN_LAZY : h->drain;
 	h->xlate = percent(m, 50) ? HW_XLATE_STALE : h->xlate;
 	h->ncpu = (uint8_t)(1 + (percent(m, 85) ? 1 + below(m, 2) : 0));
-	h->geo = percent(m, 50) ? HW_GEO_SMALL : h->geo;
 }
 
 static void generate(struct mut *m, unsigned nops)

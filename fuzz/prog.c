@@ -60,6 +60,22 @@ static const uint16_t ev_masks[EV_NKINDS] = {
 #undef B
 #undef W
 
+/* Which kinds have fields of words at all. */
+#define F(name, byte, shift, bits)
+#define B(name, byte, shift)
+#define W(name, byte, shift, bits, words) || 1
+static const bool op_words[OP_NKINDS] = {
+#define OP(name, weight, args, fields, help) 0 fields,
+#include "ops.def"
+};
+static const bool ev_words[EV_NKINDS] = {
+#define EV(name, weight, args, fields, help) 0 fields,
+#include "ops.def"
+};
+#undef F
+#undef B
+#undef W
+
 _Static_assert(OP_NKINDS <= 56, "ops_off has 56 bits");
 _Static_assert(EV_NKINDS <= 8, "evs_off has 8 bits");
 _Static_assert(HW_NCLASS <= 8, "an anchor has 3 bits");
@@ -185,7 +201,7 @@ static void normalize_rec(const struct prog_hdr *h, struct rec *r)
 		r->nr = 256;
 	r->a &= mask;
 	r->b &= mask >> 8;
-	if (args & (A_KERNEL | A_SPLIT))
+	if (r->is_event ? ev_words[r->kind] : op_words[r->kind])
 		normalize_words(r);
 }
 

@@ -55,7 +55,7 @@ objs = $(patsubst %.c,$B/obj/$(1)/%.o,$(2))
 group = -Wl,--start-group $(1) -Wl,--end-group $(LIBS)
 
 .PHONY: all fuzzers sanitized tests oss
-all: fuzzers $B/ptdiff-bugs $B/fuzz-bugs $B/bench
+all: fuzzers $B/ptdiff-bugs $B/fuzz-bugs $B/bench $B/bench-bugs
 fuzzers: $B/ptdiff $B/fuzz-libfuzzer $B/fuzz-afl $B/afl-mutator.so
 sanitized: $B/san/ptdiff $B/san/fuzz-libfuzzer $B/san/fuzz-afl $B/afl-mutator.so
 tests: all sanitized $(patsubst %,$B/tests/%_test,$(TESTS)) $(patsubst %,$B/tests/%_bugtest,$(BUGTESTS))
@@ -82,7 +82,8 @@ $(foreach v,prod bugs san pic,$(eval $(call archive,$v)))
 $B/ptdiff: $(call objs,prod,$(CLI)) $B/obj/prod/core.a $B/obj/prod/impl.a
 $B/ptdiff-bugs: $(call objs,bugs,$(CLI)) $B/obj/bugs/core.a $B/obj/bugs/impl.a
 $B/bench: $(call objs,prod,$(wildcard fuzz/bench*.c)) $B/obj/prod/core.a $B/obj/prod/impl.a
-$B/ptdiff $B/ptdiff-bugs $B/bench:
+$B/bench-bugs: $(call objs,bugs,$(wildcard fuzz/bench*.c)) $B/obj/bugs/core.a $B/obj/bugs/impl.a
+$B/ptdiff $B/ptdiff-bugs $B/bench $B/bench-bugs:
 	$(CC) -g -o $@ $(call group,$^)
 $B/san/ptdiff: $(call objs,san,$(CLI)) $B/obj/san/core.a $B/obj/san/impl.a
 	@mkdir -p $(@D)

@@ -221,7 +221,7 @@ static uint64_t walk_lockless(unsigned page)
 
 	if (!(pmd & HW_D_VALID))
 		return 0;
-	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep(page));
+	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep_below(pmd, page));
 }
 
 static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
@@ -242,6 +242,7 @@ static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
 	if (!ex_ptep(op.page))
 		return 0;
 	ex.cur->op.lockless = true;
+	exec_listen();
 	seam_begin(&op, OP_ptep_get_lockless, op.page, 1);
 	v = walk_lockless(op.page);
 	ex.cur->op.lockless = false;

@@ -49,6 +49,9 @@ void seam_lock(unsigned page)
 
 	while (ex.lock[id].owner >= 0 && !ex.stop)
 		task_wait(id, false);
+	/* As at the begin of an op: what this CPU's earlier sections have stored is visible by now. */
+	if (!exec_holds_lock((unsigned)(ex.cur - ex.task)))
+		hw_do_drain((unsigned)(ex.cur - ex.task), -1);
 	ex.lock[id].owner = (int8_t)(ex.cur - ex.task);
 	hw_lock(id, "spin_lock", 0);
 	ref_lock(&ex.sp->mm, table);

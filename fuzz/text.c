@@ -25,7 +25,7 @@
 
 #define TEXT_VERSION   1
 #define TEXT_MAX_BYTES (1u << 20)
-#define MAX_WORDS      24
+#define MAX_WORDS      64 /* ops_off may name every op */
 
 /* ---- print ---- */
 

@@ -152,6 +152,13 @@ struct hw_agent_ctx {
 	uint16_t asid;
 };
 
+/* Where a walk of coherent memory has found the level-3 table of an address; nothing on the way has changed while the
+ * epoch is the same. */
+struct hw_walked {
+	uint64_t key; /* address bits above that table */
+	uint32_t root, epoch, frame;
+};
+
 struct hw_priv {
 	uint64_t *mem;				 /* the arena; mem[loc] */
 	uint64_t map[HW_MAX_FRAMES * MAP_WORDS]; /* by loc >> 3: lines of memory that are materialized */
@@ -179,6 +186,7 @@ struct hw_priv {
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
 	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];
 	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
+	struct hw_walked walked[4]; /* a cache, by the low bits of the key */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
 	struct hw_late late[LATE_MAX];
@@ -421,7 +429,8 @@ struct hw_leaf {
 	uint64_t desc;
 	uint32_t loc; /* LOC_NONE: the walk ended outside table memory */
 	uint8_t level;
-	bool odd; /* it met a freed table or poison */
+	bool odd;    /* it met a freed table or poison */
+	bool misfit; /* it went on from a table that was allocated as one of leaves: its stores change no epoch */
 };
 enum walk_view {
 	VIEW_MEM,   /* coherent memory */

@@ -119,6 +119,7 @@ void hw_reset(const struct hw_config *cfg)
 	hw_m.tick = hw_m.seq = 0;
 	hw_m.npend = hw_m.nlate = 0;
 	hw_m.pick_last = hw_m.pick_ord = hw_m.alt = 0;
+	memset(hw_m.walked, 0, sizeof(hw_m.walked));
 	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
 	memset(hw_m.current, 0, sizeof(hw_m.current));
 	hw_m.kernel_root = 0;
@@ -135,8 +136,9 @@ static __attribute__((noinline)) void line_fill(struct hw_frame *f, uint32_t loc
 {
 	const uint32_t first = loc & ~7u;
 
-	for (uint32_t l = first; l < first + 8; l++)
-		hw_m.mem[l] = frame_synth(f, l);
+	if (f->state != FRAME_LIVE || !f->zero) /* else it is: a wipe leaves zeros */
+		for (uint32_t l = first; l < first + 8; l++)
+			hw_m.mem[l] = frame_synth(f, l);
 	hw_m.map[loc >> (LINE_BITS + 6)] |= 1ull << (loc >> LINE_BITS & 63);
 }
 
@@ -603,6 +605,8 @@ uint64_t hw_peek(const void *p)
 	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
 		struct hw_cpu *cpu = &hw_m.cpu[c];
 
+		if (!(cpu->cnt[loc & 63] | cpu->nclear))
+			continue;
 		for (unsigned i = 0; i < cpu->npend; i++) {
 			const struct hw_pend *q = pend_of(cpu) + i;
 			const bool hit = q->clear ? q->loc >> LOC_BITS == loc >> LOC_BITS : q->loc == loc;

@@ -105,10 +105,32 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 			l.odd = true;
 			return l;
 		}
+		l.misfit |= f->level == 3;
 		frame = (uint32_t)next;
 	}
 	if (!desc_is_leaf(l.desc, level))
 		l.desc = 0;
+	return l;
+}
+
+/* The same in coherent memory, mostly by looking at the last entry alone. */
+static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
+{
+	const uint64_t key = va >> hw_m.shift[2];
+	struct hw_walked *w = &hw_m.walked[key & 3];
+	struct hw_leaf l = {.level = 3};
+
+	if (likely(w->key == key && w->root == root && w->epoch == hw_m.epoch)) {
+		l.loc = entry_loc(w->frame, 3, va);
+		l.desc = coh_read(l.loc);
+		if (likely(!desc_is_poison(l.desc))) {
+			l.desc = desc_is_leaf(l.desc, 3) ? l.desc : 0;
+			return l;
+		}
+	}
+	l = walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, quiet);
+	if (l.level == 3 && !l.odd && !l.misfit)
+		*w = (struct hw_walked){.key = key, .root = root, .epoch = hw_m.epoch, .frame = l.loc >> LOC_BITS};
 	return l;
 }
 
@@ -127,7 +149,9 @@ static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view vie
 
 	if (!root)
 		return none;
-	return walk_from(root, hw_m.frame[root].level, va, agent < HW_MAX_CPU ? (int)agent : -1, view, quiet);
+	if (agent >= HW_MAX_CPU || !hw_m.cpu[agent].npend)
+		return walk_coherent(root, va, quiet);
+	return walk_from(root, hw_m.frame[root].level, va, (int)agent, view, quiet);
 }
 
 /* Coherent memory alone, silently. */
@@ -136,7 +160,7 @@ static struct hw_leaf walk_now(unsigned agent, uint64_t va)
 	const uint32_t root = root_of(agent, va);
 	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
 
-	return root ? walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, true) : none;
+	return root ? walk_coherent(root, va, true) : none;
 }
 
 uint64_t *hw_leaf_slot(void *root, uint64_t va)

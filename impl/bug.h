@@ -11,11 +11,14 @@
 #include "seam.h"
 
 enum pt_bug_id {
-#define PT_BUG(id, name, what, from, signature, also)		PT_BUG_##id,
+#define PT_BUG(id, name, what, from, signature, also)	       PT_BUG_##id,
 #define PT_BUG_IN(impl, id, name, what, from, signature, also) PT_BUG_##id,
 #include "bugs.def"
 	PT_NBUG
 };
+
+/* A hazard of lazy MMU mode, also with the bug that makes them all at once. */
+#define HAZARD_BUG(id) (BUG(id) || BUG(hazard_everywhere))
 
 #ifdef PTDIFF_BUGS
 #define BUG(id) __builtin_expect(pt_bug_on == (int)PT_BUG_##id, 0)

@@ -230,6 +230,7 @@ static void spread_block(struct ref_mm *mm, unsigned block)
 void ref_lock(struct ref_mm *mm, unsigned table)
 {
 	mm->held_since[table] = ++mm->now;
+	mm->section[table]++;
 }
 
 void ref_unlock(struct ref_mm *mm, unsigned table)
@@ -252,7 +253,8 @@ void ref_begin(struct ref_mm *mm, struct ref_op *op, ref_contract contract)
 	contract(mm, op);
 	if (op->ret != REF_RET_LOCKLESS && !op->flushes) {
 		mm->open[table] = op;
-		mm->section[table]++;
+		if (!mm->held_since[table]) /* by itself: a section of one */
+			mm->section[table]++;
 	}
 	if (op->changes && !op->removes)
 		for (unsigned b = ref_block_of(mm, op->lo), end = ref_block_of(mm, op->hi); b < end; b++)
@@ -625,7 +627,7 @@ static struct ref_op *inside_open(const struct ref_mm *mm, unsigned page)
  */
 static void record_one(struct ref_mm *mm, struct ref_ad *ad, bool open, bool must, uint32_t section)
 {
-	if (!open && must && ad->loose && ad->loose == section) {
+	if (must && ad->loose && ad->loose == section) {
 		must = false;
 		ref_note(mm, REF_L_IN_FLIGHT);
 	}

@@ -153,7 +153,7 @@ struct ref_mm {
 	uint32_t gen;
 	uint32_t now; /* advances with every call */
 	/* Of each table, whose lock makes one section after another: */
-	uint32_t section[REF_TABLES];	 /* number of operations begun under the lock */
+	uint32_t section[REF_TABLES];	 /* number of times it was taken (or an operation begun without) */
 	uint32_t held_since[REF_TABLES]; /* when it was taken, 0: free */
 	struct ref_op *open[REF_TABLES]; /* the one inside its operation, or NULL */
 	struct ref_block block[REF_BLOCKS];

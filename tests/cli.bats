@@ -228,6 +228,60 @@ one_line() { # the output is one line
 	[ "$status" -eq 74 ] && one_line
 }
 
+# A small file system of its own at $tmp/m; the test that has one unmounts it.
+small_disk() { # SIZE
+	mkdir -p "$tmp/m"
+	mount -t tmpfs -o size="$1" none "$tmp/m" 2>/dev/null || skip "mounting is not permitted here"
+}
+
+teardown() {
+	! mountpoint -q "$tmp/m" || umount -l "$tmp/m"
+}
+
+@test "campaign: a disk that fills in the middle: it goes on and says so, nothing written before is lost, 74" {
+	small_disk 24m
+	FUZZ_STATUS=1 fuzz/campaign.sh --seconds 12 --dir "$tmp/m/c" >"$tmp/log" 2>&1 3>&- &
+	pid=$!
+	for _ in $(seq 60); do # until the engines run
+		sleep 0.5
+		[ "$(find "$tmp/m/c/corpus" -type f 2>/dev/null | wc -l)" -lt 250 ] || break
+	done
+	dd if=/dev/zero of="$tmp/m/fill" bs=4k 2>/dev/null || true
+	execs=$(grep -c execs "$tmp/log" || true)
+	cp -a "$tmp/m/c/corpus" "$tmp/before"
+	status=0
+	wait $pid || status=$?
+	cat "$tmp/log"
+	[ "$status" -eq 74 ]
+	[ "$(grep -c 'disk full?' "$tmp/log")" -eq 1 ]
+	[ "$(grep -c execs "$tmp/log")" -gt $((execs + 3)) ]
+	! grep -q 'ended with status' "$tmp/log"
+	for f in "$tmp"/before/*; do
+		[ ! -s "$f" ] || cmp "$f" "$tmp/m/c/corpus/${f##*/}"
+	done
+	[ "$(find "$tmp/m/c/corpus" -type f -size 0 | wc -l)" -eq 0 ]
+	rm "$tmp/m/fill"
+	run fuzz/campaign.sh --seconds 4 --dir "$tmp/m/c" # the same command goes on
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "campaign: a finding made on a full disk is printed" {
+	small_disk 8m
+	# A tree whose engine has a planted bug, and fills the disk when it starts.
+	mkdir -p "$tmp/tree/build"
+	ln -s "$PWD/fuzz" "$PWD/corpus" "$tmp/tree/"
+	ln -s "$PWD/build/ptdiff" "$tmp/tree/build/"
+	printf '#!/bin/sh\ndd if=/dev/zero of=%s bs=4k 2>/dev/null\nexec %s "$@"\n' "$tmp/m/fill" "$PWD/build/fuzz-bugs" \
+		>"$tmp/tree/build/fuzz-libfuzzer"
+	chmod +x "$tmp/tree/build/fuzz-libfuzzer"
+	cd "$tmp/tree" || return
+	PTDIFF_BUG=fold-misaligned run fuzz/campaign.sh --engine libfuzzer --seconds 6 --dir "$tmp/m/c"
+	echo "$output"
+	[ "$status" -eq 74 ]
+	[[ $output == *"here it is"* ]] && [[ $output == *"set_ptes cpu="* ]]
+}
+
 @test "bisect wrapper: 0 and 77 pass, the rest is 125" {
 	golden
 	run fuzz/bisect-run.sh "$tmp/empty.pt"

@@ -330,6 +330,7 @@ static void text_form(void **state)
 			 strlen("atomic#2: write agent=1 page=0.3 xlate=2 salt=9"));
 	assert_string_equal(out, "atomic#");
 }
+#define TEN "a a a a a a a a a a "
 
 #define P   "ptdiff 1\n"
 #define SET "set_ptes page=0.0\n"
@@ -395,7 +396,7 @@ static const struct {
 	 "f:3: agent=smmu without an SMMU; add 'smmu plain' to the header"},
 	{P SET "any#1: write\n", "f:3: write without a page; write page=BLOCK.OFFSET"},
 	{P SET "any#1: park page=0.0\n", "f:3: park does not take 'page=0.0'; it takes agent= salt="},
-	{P SET "a b c d e f g h i j k l m n o p q r s t u v w x y\n",
+	{P SET TEN TEN TEN TEN TEN TEN "a a a a a\n",
 	 "f:3: too many words; one op or event a line"},
 	{P "f\x01\x1b[31m page=0.0\n", "f:2: unknown op 'f??[31m'; 'ptdiff ops' lists them"},
 };

@@ -82,14 +82,14 @@ static void assert_absent(unsigned page, unsigned nr, const char *fn)
 		   p % ex.cont);
 }
 
-void put_payload(unsigned page, uint64_t payload, const char *fn)
+void(put_payload)(unsigned page, uint64_t payload, const char *fn)
 {
 	struct ref_op op = {.nr = 1};
 	const uint64_t val = payload << 12;
 
 	assert_absent(page, 1, fn);
 	op.val = seam_obs(val).val;
-	seam_begin(&op, OP_set_marker, page, 1);
+	(seam_begin)(&op, OP_set_marker, page, 1);
 	ex.impl->set_ptes(&ex.sp->pt, ex_addr(page), ex_ptep(page), val, 1);
 	seam_done(&op);
 }
@@ -100,10 +100,10 @@ static void install(uint8_t id, struct ref_op *op, unsigned page, unsigned nr, u
 	op->val.folio = (uint16_t)folio;
 	op->young = val & PT_YOUNG;
 	op->dirty = val & PT_DIRTY;
-	seam_begin(op, id, page, nr);
+	(seam_begin)(op, id, page, nr);
 }
 
-void put_ptes(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn)
+void(put_ptes)(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn)
 {
 	struct ref_op op = {.nr = nr};
 
@@ -124,7 +124,7 @@ uint64_t prot_start(const struct batch *b)
 	return v;
 }
 
-void prot_commit(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val)
+void(prot_commit)(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val)
 {
 	const uint64_t kept = (removed | old) & (PT_YOUNG | PT_DIRTY);
 	struct ref_op op = {.nr = b->nr};
@@ -157,13 +157,16 @@ void complete_batched(uint8_t id, unsigned page, unsigned nr)
 		ex.impl->arch_flush_tlb_batched_pending(&ex.sp->pt);
 		seam_done(&op);
 	}
-	ref_promise_flush(&ex.sp->mm, id, page, nr, 0, before);
+	if (ex.sp->batches)
+		ref_promise_flush(&ex.sp->mm, id, page, nr, ex.sp->batched_since, before);
 }
 
-uint32_t batch_add(unsigned page, unsigned nr)
+uint32_t batch_add(unsigned page, unsigned nr, uint32_t since)
 {
 	struct ref_op op = {.nr = nr};
 
+	if (!ex.sp->batches++)
+		ex.sp->batched_since = since;
 	ex.sp->batched = true;
 	seam_begin(&op, API_arch_tlbbatch_add_pending, page, nr);
 	ex.impl->arch_tlbbatch_add_pending(&ex.sp->pt, ex_addr(page), ex_addr(page + nr));
@@ -175,6 +178,7 @@ void batch_flush(unsigned page, unsigned nr, uint32_t added)
 {
 	struct ref_op op = {.before = added};
 
+	ex.sp->batches--;
 	seam_begin(&op, API_arch_tlbbatch_flush, page, nr);
 	ex.impl->arch_tlbbatch_flush();
 	seam_done(&op);

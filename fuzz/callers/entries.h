@@ -33,11 +33,19 @@ static inline bool batch_is_normal(const struct batch *b)
 uint64_t take_ptes(unsigned page, unsigned nr);
 uint64_t take_and_flush(unsigned page); /* ptep_clear_flush() */
 /* Installs a payload, or nr entries of data folio `folio`: where nothing is present, or `fn` has mapped over a page. */
-void put_payload(unsigned page, uint64_t payload, const char *fn);
-void put_ptes(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn);
+void(put_payload)(unsigned page, uint64_t payload, const char *fn);
+void(put_ptes)(unsigned page, unsigned nr, uint64_t val, unsigned folio, const char *fn);
 uint64_t prot_start(const struct batch *b);
 /* `removed`: what prot_start() said; its state must be in the new entries. `old`, `val`: as the caller passes them on. */
-void prot_commit(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val);
+void(prot_commit)(const struct batch *b, uint64_t removed, uint64_t old, uint64_t val);
+/* What sets entries notes the line of the caller, for hazards of lazy MMU mode. */
+#define put_payload(page, payload, fn)	      (SEAM_AT(), (put_payload)(page, payload, fn))
+#define put_ptes(page, nr, val, folio, fn)    (SEAM_AT(), (put_ptes)(page, nr, val, folio, fn))
+#define prot_commit(batch, removed, old, val) (SEAM_AT(), (prot_commit)(batch, removed, old, val))
+
+/* Entries of a page that a device has to itself: put back before they are used (exclusive.c). */
+bool is_device_exclusive(uint64_t payload);
+void restore_exclusive_pte(unsigned page, uint64_t payload);
 void clean_ptes(const struct batch *b, bool young, bool dirty); /* clear_young_dirty_ptes() */
 /* Before something is mapped nobody may use what was there: its caller's flush. */
 void flush_old(unsigned page, unsigned nr);
@@ -47,8 +55,8 @@ void flush_old(unsigned page, unsigned nr);
  * unmaps have left is completed. `id` promises it for pages [page, page + nr).
  */
 void complete_batched(uint8_t id, unsigned page, unsigned nr);
-/* arch_tlbbatch_add_pending(); the time from which its flush counts. */
-uint32_t batch_add(unsigned page, unsigned nr);
+/* arch_tlbbatch_add_pending() for what was removed from time `since` on; the time from which its flush counts. */
+uint32_t batch_add(unsigned page, unsigned nr, uint32_t since);
 /* try_to_unmap_flush(): completes it, for what was gone at time `added`. */
 void batch_flush(unsigned page, unsigned nr, uint32_t added);
 

@@ -7,7 +7,7 @@
  * clean; the parent loses no dirty state. When fork returns no store of the parent succeeds through what it could do
  * before.
  */
-#include "callers.h"
+#include "entries.h"
 
 #include <string.h>
 
@@ -183,6 +183,12 @@ static unsigned copy_entry(struct copy *c, unsigned page, unsigned end)
 		return 1;
 	if (kind == REF_PRESENT)
 		return copy_present(c, page, copy_end(page, end));
+	if (is_device_exclusive(ref_now(&ex.sp->mm, page)->val.pfn)) { /* try_restore_exclusive_pte() */
+		restore_exclusive_pte(page, PT_PFN(seam_ptep_get(page)));
+		if (!HAZARD_BUG(hazard_fork_exclusive))
+			seam_lazy_flush(); /* rare enough: what was set is read again as a present entry */
+		return copy_present(c, page, page + 1);
+	}
 	copy_set(c, OP_set_marker, page, seam_ptep_get(page), 1); /* copy_nonpresent_pte() */
 	return 1;
 }

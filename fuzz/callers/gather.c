@@ -112,7 +112,9 @@ static void gather_free_tables(struct gather *g)
 
 static bool gather_forgets(const struct gather *g)
 {
-	return g->exit ? BUG(exit_no_table_flush) : BUG(zap_no_gathered_flush);
+	if (g->exit)
+		return BUG(exit_no_table_flush);
+	return BUG(zap_no_gathered_flush) && ex.cur->op.r->kind == OP_zap;
 }
 
 void gather_flush_tlb(struct gather *g)

@@ -21,11 +21,12 @@ static uint64_t load_pmd(unsigned page)
 /* Interrupts are off: a table that was found linked stays until we have left. */
 static bool pin(unsigned page, bool write, uint64_t *val, uint32_t *when)
 {
-	uint64_t *ptep = ex_ptep(page), refs = 0, pmd;
+	uint64_t *ptep, refs = 0, pmd;
 	struct ref_op op = {.id = 0};
 
 	seam_begin(&op, OP_ptep_get_lockless, page, 1);
 	pmd = load_pmd(page);
+	ptep = ex_ptep_below(pmd, page);
 	*val = pmd & HW_D_VALID ? ex.impl->ptep_get_lockless(ex_addr(page), ptep) : 0;
 	seam_done_entry(&op, *val);
 	if (ex.stop || !may_pin(*val, write))
@@ -56,6 +57,7 @@ int run_gup_fast(const struct rec *r, struct rec *eff)
 	if (!ex_ptep(op.page))
 		return 0;
 	ex.cur->op.lockless = true;
+	exec_listen();
 	ok = pin(op.page, r->b & 1, &val, &when);
 	ex.cur->op.lockless = false;
 	ex_observe(ok);

@@ -316,6 +316,12 @@ static unsigned own_page(unsigned page)
 	return page;
 }
 
+/* A page that was removed is worth an access too. */
+static bool was_mapped(const struct ref_k_op *op)
+{
+	return ref_k_nversions(K, op->page) > 1 && ref_k_may_access(K, op->cpu, op->task, op->page);
+}
+
 /* Who mapped the page releases a lock, and this task acquires it: its stores are there. Not in the middle of an op. */
 static void take_over(unsigned page)
 {
@@ -335,7 +341,7 @@ int run_kaccess(const struct rec *r, struct rec *eff)
 	if (!kernel_offered())
 		return -1;
 	op = kseam_op(OP_kaccess, hand == HAND_SAME ? own_page(page) : page, 1);
-	if (!ref_k_clip_access(K, &op))
+	if (!was_mapped(&op) && !ref_k_clip_access(K, &op))
 		return 0;
 	write_back(eff, r, op.page, 1);
 	if (hand == HAND_RELEASE)

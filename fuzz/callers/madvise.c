@@ -100,9 +100,11 @@ static void make_free(struct gather *g, struct batch *b)
 	gather_entries(g, b->page, b->nr);
 }
 
-/* Swap entries go at once [free_swap_and_cache()]. */
+/* Swap entries go at once [free_swap_and_cache()]; migration entries and the like (bit 39, migrate.c) stay. */
 static void drop_payload(unsigned page)
 {
+	if (ref_now(&ex.sp->mm, page)->val.pfn >> 39)
+		return;
 	if (ex_ptep(page) && ref_used(&ex.sp->mm, page) && !ref_present(&ex.sp->mm, page) &&
 	    !ref_in_teardown(&ex.sp->mm, page))
 		take_ptes(page, 1);

@@ -47,6 +47,8 @@ struct migration {
 /* try_to_migrate_one(), under the lock. */
 static void unmap(struct migration *m, bool batch)
 {
+	const uint32_t since = ex.sp->mm.now;
+
 	for (unsigned i = 0; i < m->nr && !ex.stop; i++) {
 		const unsigned p = m->page + i;
 
@@ -54,7 +56,7 @@ static void unmap(struct migration *m, bool batch)
 		put_payload(p, mig_make(m->old[i]), "migrate");
 	}
 	m->when = ex.sp->mm.now;
-	m->added = batch ? batch_add(m->page, m->nr) : 0;
+	m->added = batch ? batch_add(m->page, m->nr, since) : 0;
 }
 
 static void check_kept(const struct migration *m, unsigned i, uint64_t val)

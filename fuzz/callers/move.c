@@ -56,6 +56,8 @@ static bool move_one(unsigned from, unsigned to)
 		put_payload(to, PT_PFN(val), "mremap");
 	else
 		put_ptes(to, 1, val, v.folio, "mremap");
+	if (HAZARD_BUG(hazard_move_verify)) /* to see that it has arrived */
+		seam_ptep_get(to);
 	return v.kind == REF_PRESENT;
 }
 

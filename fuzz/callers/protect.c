@@ -40,6 +40,8 @@ static void change_batch(struct change *c, struct batch *b)
 	early = BUG(protect_commit_stale_value) ? seam_ptep_get(b->page) : 0;
 	old = prot_start(b);
 	prot_commit(b, old, early ? early : old, modified(early ? early : old, perm));
+	if (HAZARD_BUG(hazard_protect_reread)) /* to count what has become writable */
+		seam_ptep_get(b->page);
 	/* pte_needs_flush(): nobody has cached an entry that was not valid. */
 	if (b->val.protnone || BUG(protect_no_flush) || (perm & PT_PROTNONE && BUG(protnone_flushless_when_valid)))
 		return;

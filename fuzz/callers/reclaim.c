@@ -18,6 +18,13 @@ struct unmapped {
 	bool was_dirty; /* as the removal said */
 };
 
+/* What one record reclaims: folios are unmapped one after the other, and flushed together. */
+#define RECLAIM_MAX 8
+struct reclaim {
+	struct unmapped u[RECLAIM_MAX];
+	unsigned n;
+};
+
 /* A swap entry: somewhere in the 40 bits, so that it meets all that a descriptor keeps there. */
 static uint64_t swap_payload(uint64_t pfn)
 {
@@ -28,6 +35,7 @@ static uint64_t swap_payload(uint64_t pfn)
 static void unmap(struct unmapped *u, bool batch)
 {
 	const uint64_t early = BUG(swap_out_clear_after_read) ? seam_ptep_get(u->page) : 0;
+	const uint32_t since = ex.sp->mm.now;
 	uint64_t val = 0;
 
 	if (batch)
@@ -35,19 +43,35 @@ static void unmap(struct unmapped *u, bool batch)
 	for (unsigned i = 0; !batch && i < u->nr && !ex.stop; i++)
 		val |= take_and_flush(u->page + i) & PT_DIRTY;
 	u->when = ex.sp->mm.now;
-	u->added = batch ? batch_add(u->page, u->nr) : 0;
+	u->added = batch ? batch_add(u->page, u->nr, since) : 0;
 	u->was_dirty = val & PT_DIRTY;
 	u->dirty = early ? early & PT_DIRTY : u->was_dirty;
 	for (unsigned i = 0; i < u->nr && !ex.stop; i++)
 		put_payload(u->page + i, swap_payload(u->pfn + i), "swap_out");
 }
 
-/* try_to_unmap_flush(), and its _dirty form before a write. */
-static void unmap_flush(struct unmapped *u)
+/* try_to_unmap_flush(), and its _dirty form before a write: all that is in the batch. */
+static void unmap_flush(struct reclaim *rc)
 {
-	if (u->added)
-		batch_flush(u->page, u->nr, u->added);
-	u->added = 0;
+	struct ref_op op = {.nr = 0};
+	bool pending = false;
+
+	for (unsigned i = 0; i < rc->n; i++)
+		pending |= rc->u[i].added != 0;
+	if (!pending)
+		return;
+	seam_begin(&op, API_arch_tlbbatch_flush, rc->u[0].page, 0);
+	ex.impl->arch_tlbbatch_flush();
+	seam_done(&op);
+	for (unsigned i = 0; i < rc->n; i++) {
+		struct unmapped *u = &rc->u[i];
+
+		if (!u->added)
+			continue;
+		ref_promise_flush(&ex.sp->mm, API_arch_tlbbatch_flush, u->page, u->nr, 0, u->added);
+		u->added = 0;
+		ex.sp->batches--;
+	}
 }
 
 static void free_pages_of(const struct unmapped *u, const char *fn)
@@ -56,28 +80,45 @@ static void free_pages_of(const struct unmapped *u, const char *fn)
 		page_free(u->pfn + i, u->page + i, u->when, fn);
 }
 
-/* What is written must not change any more, so "free" asks the right question of it too. */
-static void write_out(struct unmapped *u)
+static void check_written(const struct unmapped *u)
 {
-	if (!BUG(swap_out_write_before_flush))
-		unmap_flush(u);
-	free_pages_of(u, "pageout");
+	if (!u->was_dirty || u->dirty)
+		return;
+	ex.out->page = (int)u->page;
+	ex_finding("ad", "swap_out", "dirty-lost", "page %u.%u was dirty when it was unmapped, and is dropped",
+		   u->page / ex.cont, u->page % ex.cont);
 }
 
-static void reclaim(struct unmapped *u)
+/* shrink_folio_list(): what is written must not change any more, so "free" asks the right question of it too. */
+static void reclaim(struct reclaim *rc)
 {
-	if (u->dirty)
-		write_out(u);
-	if (u->was_dirty && !u->dirty) {
-		ex.out->page = (int)u->page;
-		ex_finding("ad", "swap_out", "dirty-lost",
-			   "page %u.%u was dirty when it was unmapped, and is dropped", u->page / ex.cont,
-			   u->page % ex.cont);
+	for (unsigned i = 0; i < rc->n && !ex.stop; i++) {
+		check_written(&rc->u[i]);
+		if (!rc->u[i].dirty)
+			continue;
+		if (!BUG(swap_out_write_before_flush))
+			unmap_flush(rc);
+		free_pages_of(&rc->u[i], "pageout");
 	}
-	if (BUG(swap_out_freed_before_flush))
-		free_pages_of(u, "shrink_folio_list");
-	unmap_flush(u);
-	free_pages_of(u, "shrink_folio_list");
+	if (!BUG(swap_out_freed_before_flush))
+		unmap_flush(rc);
+	for (unsigned i = 0; i < rc->n && !ex.stop; i++)
+		free_pages_of(&rc->u[i], "shrink_folio_list");
+	unmap_flush(rc);
+}
+
+/* The next folio of [page, end), whose table is locked. Returns the pages done. */
+static unsigned unmap_at(struct reclaim *rc, unsigned page, unsigned end, bool batch)
+{
+	struct unmapped *u = &rc->u[rc->n];
+	struct batch b;
+
+	if (!batch_at(&b, page, end) || !batch_is_normal(&b))
+		return 1;
+	*u = (struct unmapped){.page = b.page, .nr = b.nr, .pfn = b.val.pfn};
+	rc->n++;
+	unmap(u, batch);
+	return b.nr;
 }
 
 static bool lacks_batch(void)
@@ -88,25 +129,30 @@ static bool lacks_batch(void)
 
 int run_swap_out(const struct rec *r, struct rec *eff)
 {
+	const bool batch = r->b & 2;
 	struct ref_op op = {.nr = 1};
-	struct unmapped u = {.nr = 0};
-	struct batch b;
+	struct reclaim rc = {.n = 0};
+	unsigned page, end;
 
 	if (lacks_batch())
 		return -1;
 	rmap_space(r->b & 1);
 	if (!prepare(&op, r, ref_clip_get_and_clear_full_ptes, eff))
 		return 0;
-	if (!batch_at(&b, op.page, op.page + op.nr) || !batch_is_normal(&b)) {
-		seam_unlock(op.page);
-		return 0;
-	}
-	write_back(eff, r, b.page, b.nr);
-	u = (struct unmapped){.page = b.page, .nr = b.nr, .pfn = b.val.pfn};
-	unmap(&u, r->b & 2);
+	page = op.page;
+	end = page + r->nr < ex.sp->mm.npages ? page + r->nr : ex.sp->mm.npages;
+	page += unmap_at(&rc, page, end, batch);
 	seam_unlock(op.page);
-	reclaim(&u);
-	return 1;
+	while ((page = ref_next(ex.sp->mm.present, page, end)) < end && rc.n < RECLAIM_MAX && !ex.stop) {
+		const unsigned at = page;
+
+		seam_lock(at);
+		page += unmap_at(&rc, at, end, batch);
+		seam_unlock(at);
+	}
+	write_back(eff, r, op.page, page - op.page);
+	reclaim(&rc);
+	return rc.n > 0;
 }
 
 /* Swap entries and the like from the page on. */

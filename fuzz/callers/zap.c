@@ -6,7 +6,7 @@
  * and tables are given back only after the gathered flush; of a file's dirty page nobody uses the old translation once
  * the table's lock is free, for then it may be cleaned and written back.
  */
-#include "callers.h"
+#include "entries.h"
 
 /* A batch whose flush cannot wait for the end. */
 struct forced {
@@ -65,6 +65,10 @@ static unsigned zap_entries(struct gather *g, unsigned page, unsigned end, struc
 	if (was.kind == REF_PAYLOAD) {
 		seam_begin(&op, OP_ptep_get_and_clear, page, 1);
 		seam_done_entry(&op, ex.impl->ptep_get_and_clear(&ex.sp->pt, ex_addr(page), ex_ptep(page)));
+		if (HAZARD_BUG(hazard_zap_marker) && !g->all) {
+			put_payload(page, 1, "zap");
+			seam_ptep_get(page);
+		}
 		return 1;
 	}
 	nr = zap_batch(g, page, end);
@@ -84,6 +88,7 @@ static unsigned zap_section(struct gather *g, unsigned page, unsigned end)
 	struct forced force = {.nr = 0};
 
 	seam_lock(first);
+	complete_batched(ex.cur->op.r->kind, page, end - page);
 	seam_lazy_enter();
 	while (page < end && ex_ptep(page) && !force.nr && !ex.stop)
 		page += zap_entries(g, page, end, &force);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Planted bugs that only cost.
+ *
+ * Property: each is found, with the signature of its catalogue row, and no other oracle ever speaks: what is slow and
+ * right must not look wrong.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../fuzz/exec.h"
+
+enum { PROGRAMS = 3000 };
+
+static const struct pt_bug *bug_on(const char *name)
+{
+	assert_int_equal(bug_select(name), 0);
+	return &pt_bugs[pt_bug_on];
+}
+
+static void assert_expected(const struct pt_bug *b, const struct outcome *o)
+{
+	if (strcmp(o->sig, b->signature) && !(b->also && strstr(b->also, o->sig)))
+		fail_msg("%s: %s: %s", b->name, o->sig, o->detail);
+}
+
+static void only_costs(const char *name, const struct pt_impl *impl)
+{
+	static struct prog p;
+	const struct pt_bug *b = bug_on(name);
+	struct outcome o;
+	unsigned found = 0;
+
+	for (unsigned seed = 0; seed < PROGRAMS; seed++) {
+		mut_generate(&p, 16, 1 + seed);
+		exec_run(&p, impl, &o);
+		if (!o.sig[0])
+			continue;
+		assert_expected(b, &o);
+		found += !strcmp(o.sig, b->signature);
+	}
+	assert_true(found > 0);
+	pt_bug_on = -1;
+}
+
+static void text_costs(const char *name, const char *text)
+{
+	static struct prog p;
+	const struct pt_bug *b = bug_on(name);
+	char err[512];
+	struct outcome o;
+
+	assert_int_equal(prog_parse(&p, name, text, strlen(text), err, sizeof(err)), 0);
+	exec_run(&p, &impl_opt, &o);
+	assert_string_equal(o.sig, b->signature);
+	pt_bug_on = -1;
+	exec_run(&p, &impl_opt, &o);
+	assert_string_equal(o.sig, "");
+}
+
+static void test_operations(void **s)
+{
+	(void)s;
+	only_costs("needless-unfold", &impl_opt);
+	only_costs("over-flush", &impl_opt);
+	only_costs("quadratic-batch", &impl_opt);
+}
+
+static void test_sections(void **s)
+{
+	(void)s;
+	only_costs("queue-v2-wrong", &impl_opt);
+	only_costs("queue-v3-wrong", &impl_opt);
+	only_costs("deferred-flush-every-entry", &impl_deferred);
+	text_costs("lazy-inner-leave-ends-mode", "ptdiff 1\n"
+						 "lazy cpu=0 verb=enter\nkmap cpu=0 page=0.0 nr=1\n"
+						 "kset cpu=0 page=1.0\nkset cpu=0 page=1.1\n"
+						 "lazy cpu=0 verb=leave\n");
+}
+
+static int setup(void **s)
+{
+	(void)s;
+	exec_init();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_sections),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
