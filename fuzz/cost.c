@@ -35,7 +35,7 @@ static struct {
  * Range operations cover (num + 1) * 2^(5 * scale + 1) pages, so one a scale of 5 bits, and a last odd page has one of
  * its own (DDI 0487 C5.5, __flush_tlb_range_op()).
  */
-unsigned cost_tlbis(unsigned long pages, bool ranges)
+__attribute__((noinline)) unsigned cost_tlbis(unsigned long pages, bool ranges)
 {
 	unsigned n = pages & 1;
 
@@ -71,20 +71,23 @@ static void gather_budget(const struct cost_facts *f, struct cost_budget *b)
 	b->notifies = 1;
 }
 
-/* One line of the table. */
-static void budget(struct cost_budget *b, const struct cost_facts *f, unsigned loads, unsigned atomics,
-		   unsigned stores, unsigned dsbs, unsigned tlbis, unsigned conversions)
+/* One line of the table, its conversions included. */
+struct cost_line {
+	unsigned loads, atomics, stores, dsbs, tlbis, conversions;
+};
+
+static void budget(struct cost_budget *b, const struct cost_facts *f, const struct cost_line *l)
 {
-	const unsigned flushes = f->convert_flushes ? conversions : 0;
+	const unsigned conversions = l->conversions, flushes = f->convert_flushes ? conversions : 0;
 
 	*b = (struct cost_budget){
-		.loads = loads,
-		.atomics = atomics + conversions * f->C,
-		.stores = stores + conversions * f->C,
-		.dsbs = dsbs + 2 * flushes,
-		.tlbis = tlbis + flushes * cost_tlbis(f->C, f->ranges),
-		.notifies = (dsbs && tlbis) + flushes,
-		.wide = tlbis >= MAX_DVM_OPS,
+		.loads = l->loads,
+		.atomics = l->atomics + conversions * f->C,
+		.stores = l->stores + conversions * f->C,
+		.dsbs = l->dsbs + 2 * flushes,
+		.tlbis = l->tlbis + (flushes ? flushes * cost_tlbis(f->C, f->ranges) : 0),
+		.notifies = (l->dsbs && l->tlbis) + flushes,
+		.wide = l->tlbis >= MAX_DVM_OPS,
 	};
 }
 
@@ -94,17 +97,20 @@ bool cost_budget(unsigned id, const struct cost_facts *f, struct cost_budget *b)
 		       fills = f->fills;
 	const bool folded = f->folded, gains = f->gains, full = f->full, batch = f->batch, loose = f->loose;
 
+	struct cost_line l;
+
 #define T(k) cost_tlbis(k, f->ranges)
 	switch (id) {
-#define COST(fn, loads, atomics, stores, dsbs, tlbis, conversions)                                                 \
+#define COST(fn, ...)                                                                                              \
 	case OP_##fn:                                                                                              \
-		budget(b, f, loads, atomics, stores, dsbs, tlbis, conversions);                                    \
+		l = (struct cost_line){__VA_ARGS__};                                                               \
 		break;
 #include "cost.def"
 	default:
 		return false;
 	}
 #undef T
+	budget(b, f, &l);
 	if (f->gather)
 		gather_budget(f, b);
 	if (id == API_arch_tlbbatch_add_pending)
@@ -266,7 +272,7 @@ static bool loose_blocks(unsigned page, unsigned end)
 	return false;
 }
 
-static void facts_of(struct cost_facts *f, const struct ref_op *op)
+static __attribute__((noinline)) void facts_of(struct cost_facts *f, const struct ref_op *op)
 {
 	const struct pt_profile *p = &ex.impl->profile;
 	const unsigned page = op->page, end = page + op->nr;
@@ -294,10 +300,20 @@ static void facts_of(struct cost_facts *f, const struct ref_op *op)
 	f->gains = op->write && f->folded && !(ex.impl->entry_read(ex.sp->seen[page]) & PT_WRITE);
 }
 
+/* What the call may cost whatever its blocks look like: most calls need no more, and are spared the look. */
+static struct cost_facts least_facts(const struct ref_op *op)
+{
+	return (struct cost_facts){.n = op->nr,
+				   .C = ex.cont,
+				   .m = op->nr,
+				   .batch = ex.impl->profile.young_batched,
+				   .ranges = hw.cfg.tlbirange};
+}
+
 void cost_end(const struct ref_op *op)
 {
 	const struct cost_mark *m = &ex.cur->op.cost;
-	struct cost_facts f;
+	struct cost_facts f = least_facts(op);
 	struct cost_budget b;
 	uint32_t n[HW_NCOUNT];
 	enum cost_class c;
@@ -306,7 +322,6 @@ void cost_end(const struct ref_op *op)
 		cost_stats.skipped++;
 		return;
 	}
-	facts_of(&f, op);
 	if (!cost_budget(op->id, &f, &b))
 		return;
 	cost_stats.checked++;
@@ -314,6 +329,10 @@ void cost_end(const struct ref_op *op)
 		n[i] = hw.n[i] - m->n[i];
 	if (ex.impl->profile.queues_stores) /* it makes here what it was asked for earlier */
 		n[HW_C_STORE] = 0;
+	if (op->id != API_tlb_flush && cost_exceeded(&b, n) == COST_NCLASS)
+		return;
+	facts_of(&f, op);
+	cost_budget(op->id, &f, &b);
 	c = cost_exceeded(&b, n);
 	if (c != COST_NCLASS)
 		note(seam_name(op->id), c, &b, n, "");

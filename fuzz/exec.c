@@ -7,6 +7,7 @@
  */
 #include "callers/kmap.h"
 #include "callers/kernel.h"
+#include "callers/split.h"
 #include "exec_internal.h"
 
 #include <stdarg.h>
@@ -143,12 +144,13 @@ void task_wait(unsigned lock, bool shared)
 
 static bool is_active(const struct task *t)
 {
-	return t->state == TASK_PARKED || t->state == TASK_WAITS || t->state == TASK_WAITS_READERS;
+	return t->state == TASK_PARKED || t->state == TASK_WAITS || t->state == TASK_WAITS_READERS ||
+	       t->state == TASK_SPINS;
 }
 
 static bool is_reading(const struct task *t)
 {
-	return is_active(t) && t->op.lockless;
+	return is_active(t) && (t->op.lockless || t->op.rcu);
 }
 
 /* Tables are freed when every reader that runs with interrupts off has left [tlb_remove_table()]. */
@@ -305,6 +307,8 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 	if (c->lockless)
 		lockless_progress(c);
 	hw.cpu = t->cpu;
+	if (c->watched)
+		split_step(cls, p, fn);
 }
 
 /* Steps that somebody waits for; the ordinals of other classes need no counting. */
@@ -327,7 +331,7 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
-	    c->lockless || hazard_queued)
+	    c->lockless || c->watched || hazard_queued)
 		step_slow(t, cls, p, fn);
 }
 
@@ -336,7 +340,7 @@ void exec_listen(void)
 	const struct opctx *c = &ex.cur->op;
 
 	hw.calm = 0;
-	if (ex.stop || c->lockless || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
+	if (ex.stop || c->lockless || c->watched || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
 		return;
 	hw.own = c->own;
 	hw.own_bytes = c->own_bytes;
@@ -424,6 +428,25 @@ static struct task *task_blocker(const struct task *t)
 	return l->readers && !t->waits_shared ? &ex.task[__builtin_ctz(l->readers)] : NULL;
 }
 
+/* `t` waits for what others do: the next one that can goes on, in turn, then `t`. */
+static void task_spin(struct task *t)
+{
+	static const unsigned n = HW_MAX_CPU;
+	const unsigned me = (unsigned)(t - ex.task);
+
+	for (unsigned i = 1; i <= n; i++) {
+		struct task *u = &ex.task[(me + t->spin + i) % n];
+
+		if (u == t || !is_active(u) || task_blocker(u))
+			continue;
+		t->spin = (uint8_t)((t->spin + i) % n);
+		task_switch_in(u);
+		break;
+	}
+	if (!ex.stop && t->state == TASK_SPINS)
+		task_switch_in(t);
+}
+
 /* Lets `t` go on until its op is done, it parks or it waits; first whoever it waits for, and whom that one waits
  * for. Locks have an order, so the chain ends; a reader that waits for a writer that waits for readers is let go. */
 static void task_step(struct task *t)
@@ -435,15 +458,42 @@ static void task_step(struct task *t)
 			break; /* it is whoever let us run */
 		t = b;
 	}
-	task_switch_in(t);
+	if (t->state == TASK_SPINS)
+		task_spin(t);
+	else
+		task_switch_in(t);
 }
 
 /* Runs `t` until its op is done or it is parked again. */
 static void task_run(struct task *t)
 {
 	task_switch_in(t);
-	while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS) && !ex.stop)
+	while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS || t->state == TASK_SPINS) && !ex.stop)
 		task_step(t);
+}
+
+void exec_spin(void)
+{
+	task_stop(TASK_SPINS);
+}
+
+bool exec_is_active(unsigned task)
+{
+	return is_active(&ex.task[task]);
+}
+
+void exec_start(unsigned cpu)
+{
+	struct task *t = ex.on[cpu];
+
+	memset(&t->op, 0, sizeof(t->op));
+	t->op.rec = ex.cur->op.rec;
+	t->op.r = ex.cur->op.r;
+	t->op.ev_lo = t->op.ev_hi = ex.cur->op.ev_lo;
+	t->sp = ex.cpu_space[cpu] >= 0 ? &ex.space[ex.cpu_space[cpu]] : &ex.space[0];
+	t->state = TASK_PARKED;
+	ex.out->ops++;
+	exec_stats.ops[t->op.r->kind]++;
 }
 
 void exec_wait_for_others(const struct space *sp)
@@ -459,7 +509,7 @@ void exec_wait_for_others(const struct space *sp)
 
 static void task_finish(struct task *t)
 {
-	while (t->state == TASK_PARKED && !ex.stop)
+	while ((t->state == TASK_PARKED || t->state == TASK_SPINS) && !ex.stop)
 		task_run(t);
 }
 
@@ -540,8 +590,10 @@ void exec_init(void)
 	hazard_init();
 }
 
-static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
+static void machine_config(const struct prog *p, struct hw_config *cfg)
 {
+	const struct prog_hdr *h = &p->h;
+
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->geo = h->geo;
 	cfg->ncpu = h->ncpu;
@@ -560,6 +612,7 @@ static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
 	cfg->early = h->early;
 	cfg->alloc_fails = h->alloc_fails;
 	cfg->salt = h->salt;
+	split_config(p, cfg);
 }
 
 /* The window straddles two level-3 tables below one level-2 table: its first two blocks end the one, the
@@ -675,7 +728,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	out->page = -1;
 	choose_geometry(p, impl);
 	impl = impl_for_geo(impl, p->h.geo);
-	machine_config(&p->h, &cfg);
+	machine_config(p, &cfg);
 	hw_reset(&cfg);
 	ex.p = p;
 	ex.impl = impl;
@@ -714,6 +767,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
 	kmap_reset();
+	split_reset();
 }
 
 /* At the end everything is quiescent: each page of the window must read, and translate, as specified. */
@@ -746,6 +800,8 @@ static void check_end(void)
 		hw_do_drain(c, -1);
 	if (kmap.on)
 		kmap_check_end();
+	if (split_on())
+		split_check_end();
 	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++)
 		if (ex.space[i].alive)
 			final_check(&ex.space[i]);

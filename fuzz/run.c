@@ -8,6 +8,7 @@
 #include "callers/callers.h"
 #include "callers/kmap.h"
 #include "callers/kernel.h"
+#include "callers/split.h"
 
 #include <string.h>
 
@@ -491,6 +492,8 @@ void run_event(const struct rec *r, struct rec *eff)
 		return;
 	eff->cpu = (uint8_t)agent;
 	if (kmap.on && kmap_event(r, (unsigned)agent))
+		return;
+	if (split_on() && split_event(r, (unsigned)agent))
 		return;
 	switch (r->kind) {
 	case EV_read:

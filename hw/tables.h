@@ -10,6 +10,7 @@ extern void (*hw_on_relax)(const char *fn, int line);
 extern void (*hw_on_rcu)(bool reading);
 
 bool hw_ttbr1_reserved(unsigned cpu);
+void hw_get_context(unsigned agent, void **root, unsigned *asid);
 /* Is the frame a table that some root reaches by coherent memory or by what is cached? What it translates first. */
 bool hw_table_where(unsigned frame, uint64_t *va, unsigned *level);
 

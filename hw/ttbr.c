@@ -90,3 +90,9 @@ bool hw_table_where(unsigned frame, uint64_t *va, unsigned *level)
 	*level = f->level;
 	return true;
 }
+
+void hw_get_context(unsigned agent, void **root, unsigned *asid)
+{
+	*root = hw_m.ctx[agent].root ? loc_ptr(hw_m.ctx[agent].root << LOC_BITS) : NULL;
+	*asid = hw_m.ctx[agent].asid;
+}

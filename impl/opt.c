@@ -15,6 +15,7 @@
 #include "opt_pte.h"
 #include "opt_tlb.h"
 #include "seam_mmu.h"
+#include "split.h"
 
 struct opt_env opt_env;
 
@@ -347,6 +348,7 @@ const struct pt_impl impl_opt = {
 	OPT_LAZY,
 	OPT_PAUSE,
 	.mmu = &mmu_final,
+	.split = &split_opt,
 };
 
 /* How mmu.c reached the tables that it makes, before (thread 001). */

@@ -5,6 +5,8 @@
  * Property: only the bits of the two masks change, in leaves that lie in the range as a whole; on success, and unless the
  * name says noflush, nobody uses the old permissions on return. An area that may hold larger leaves is refused.
  */
+#include <stddef.h>
+
 #include "../hw/hook_mmu.h"
 #include "opt_lazy.h"
 #include "opt_tlb.h"
@@ -106,7 +108,8 @@ static int change_memory_common(uint64_t addr, unsigned numpages, uint64_t set_m
 		const uint64_t alias = split_env.page_offset + area->phys + (addr - area->start);
 
 		for (unsigned i = 0; i < numpages; i++) {
-			const int ret = __change_memory_common(alias + i * PAGE_SIZE, PAGE_SIZE, set_mask, clear_mask);
+			const int ret =
+				__change_memory_common(alias + i * PAGE_SIZE, PAGE_SIZE, set_mask, clear_mask);
 
 			if (ret)
 				return ret;

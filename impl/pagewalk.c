@@ -6,6 +6,8 @@
  * entry is looked at again only when its callback asks for it, or when the table below it went away before it could be
  * locked, and then this level alone is done again. No table is read that could have been freed.
  */
+#include <stddef.h>
+
 #include "../hw/hook_mmu.h"
 #include "pagewalk.h"
 
@@ -58,12 +60,14 @@ static uint64_t *map_lock(struct pt_walk *w, uint64_t *pmdp, uint64_t seen)
 {
 	uint64_t pmd;
 
+	if (BUG(walk_freed_table)) {
+		ptl_lock(w->ptl);
+		return table_below(seen);
+	}
 	hw_rcu(true, __func__, __LINE__);
 	pmd = hw_load(pmdp, HW_RELAXED, __func__, __LINE__);
 	if (entry_table(pmd, 2)) {
 		ptl_lock(w->ptl);
-		if (BUG(walk_freed_table))
-			return table_below(seen);
 		if (hw_load(pmdp, HW_RELAXED, __func__, __LINE__) == pmd)
 			return table_below(pmd);
 		hw_store(w->ptl, 0, HW_RELEASE, __func__, __LINE__);
@@ -107,7 +111,11 @@ static int walk_entry(struct pt_walk *w, uint64_t *p, unsigned level, uint64_t a
 		err = w->ops->entry[level](p, addr, next, w);
 		if (err || w->action != PT_ACTION_SUBTREE)
 			return err;
-		v = hw_load(p, HW_RELAXED, __func__, __LINE__); /* it may have been split */
+		v = hw_load(p, HW_RELAXED, __func__, __LINE__); /* it may have been split, */
+		if (!v) {					/* or have gone */
+			w->action = PT_ACTION_AGAIN;
+			return 0;
+		}
 	}
 	if (BUG(walk_block_as_table) ? !pte_present(v) : !entry_table(v, level))
 		return 0;

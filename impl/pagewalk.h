@@ -8,6 +8,8 @@
 
 extern struct pt_split_env split_env;
 
+#define VA_MASK ((1ull << 48) - 1) /* VA_BITS: the top table of a geometry may have fewer entries that count */
+
 /* log2 of the bytes that an entry of a level translates, and that a contiguous run of it does. */
 static inline unsigned level_shift(unsigned level)
 {
@@ -33,7 +35,7 @@ static inline bool entry_leaf(uint64_t v, unsigned level)
 
 static inline uint64_t *entry_of(uint64_t *table, uint64_t addr, unsigned level)
 {
-	return table + (addr >> level_shift(level) & ((1u << split_env.table_bits) - 1));
+	return table + ((addr & VA_MASK) >> level_shift(level) & ((1u << split_env.table_bits) - 1));
 }
 
 uint64_t *table_below(uint64_t v);

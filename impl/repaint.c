@@ -5,6 +5,8 @@
  * Property: no CPU but the boot CPU has the map loaded, or anything of it in its TLB, while leaves change their size; each
  * of them waits in the identity map, on a flag that it reaches there, until all splits are complete or have failed.
  */
+#include <stddef.h>
+
 #include "../hw/hook_mmu.h"
 #include "opt_lazy.h"
 #include "opt_tlb.h"
@@ -25,7 +27,8 @@ void repaint_prepare(void)
 /* All but the linear alias of kernel text, which stays in blocks: it is read-only. */
 static int repaint_range(uint64_t start, uint64_t end)
 {
-	const uint64_t text = split_env.page_offset + split_env.text.start, etext = split_env.page_offset + split_env.text.end;
+	const uint64_t text = split_env.page_offset + split_env.text.start,
+		       etext = split_env.page_offset + split_env.text.end;
 	int ret = 0;
 
 	if (start >= etext || end <= text || BUG(kernel_alias_split))
@@ -37,6 +40,11 @@ static int repaint_range(uint64_t start, uint64_t end)
 	return ret;
 }
 
+static void release(void)
+{
+	hw_store(split_env.flag, 0, HW_RELAXED, __func__, __LINE__);
+}
+
 static int repaint_all(void)
 {
 	for (unsigned i = 0; i < split_env.nmem; i++) {
@@ -46,15 +54,11 @@ static int repaint_all(void)
 
 		if (ret)
 			return ret;
-		if (!BUG(release_before_split_complete))
-			flush_tlb_kernel_range(start, end);
+		flush_tlb_kernel_range(start, end);
+		if (BUG(release_before_split_complete))
+			release();
 	}
 	return 0;
-}
-
-static void release(void)
-{
-	hw_store(split_env.flag, 0, HW_RELAXED, __func__, __LINE__);
 }
 
 /* The flag counts those that are ready, this CPU included. What it orders is the DSB of the flush before the release;
@@ -66,13 +70,6 @@ static int repaint_boot_cpu(void)
 	while (hw_load(split_env.flag, HW_ACQUIRE, __func__, __LINE__) != split_env.ncpu &&
 	       !BUG(split_while_secondary_on_old_map))
 		hw_cpu_relax(__func__, __LINE__);
-	if (BUG(release_before_split_complete)) {
-		arch_enter_lazy_mmu_mode();
-		ret = repaint_all();
-		release();
-		arch_leave_lazy_mmu_mode();
-		return ret;
-	}
 	ret = repaint_all();
 	if (ret && BUG(repaint_error_no_release))
 		return ret;

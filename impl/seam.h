@@ -15,6 +15,7 @@
 
 struct hw_hooks;
 struct pt_mmu;
+struct pt_split;
 
 /*
  * An entry as callers see it, independent of the descriptor layout ("seam value"). 0 is none.
@@ -173,6 +174,8 @@ struct pt_impl {
 	void (*flush_tlb_kernel_range)(uint64_t start, uint64_t end);
 	/* Whole kernel maps (seam_mmu.h). */
 	const struct pt_mmu *mmu;
+	/* Splits of the linear map, and what is built on them (seam_split.h). */
+	const struct pt_split *split;
 };
 
 /* The built-in optimized implementation. The -DPTDIFF_BUGS build compiles it with selectable bugs. */

@@ -24,10 +24,10 @@ struct pt_mem_range {
 /* Facts of one execution, given before the first call. Pointers are to plain memory unless they say table. */
 struct pt_split_env {
 	unsigned page_shift, table_bits, levels, cont_pte_bits, cont_pmd_bits, ncpu;
-	uint64_t *pgdir;	/* table: swapper_pg_dir */
-	uint64_t page_offset;	/* linear address = page_offset + physical address */
-	bool force_pte;		/* the linear map was made of pages (rodata=full without FEAT_BBM level 2) */
-	bool rodata_full;	/* linear aliases follow read-only changes of vmalloc areas */
+	uint64_t *pgdir;      /* table: swapper_pg_dir */
+	uint64_t page_offset; /* linear address = page_offset + physical address */
+	bool force_pte;	      /* the linear map was made of pages (rodata=full without FEAT_BBM level 2) */
+	bool rodata_full;     /* linear aliases follow read-only changes of vmalloc areas */
 	struct pt_mem_range mem[PT_MEM_RANGES]; /* memblock ranges, physical */
 	unsigned nmem;
 	struct pt_mem_range text;   /* physical: kernel text, whose linear alias stays read-only in blocks */
@@ -62,7 +62,8 @@ struct pt_walk {
 	const struct pt_walk_ops *ops;
 	void *priv;
 	enum pt_walk_action action; /* set by entry callbacks; SUBTREE at each attempt */
-	uint64_t *ptl; /* page-table lock word to take around the entries of a table, or NULL: lockless, tables live */
+	uint64_t *
+		ptl; /* page-table lock word to take around the entries of a table, or NULL: lockless, tables live */
 };
 
 enum pt_setmem {
@@ -72,9 +73,9 @@ enum pt_setmem {
 	PT_SET_NX,
 	PT_SET_ROX, /* set_memory_rox() */
 	PT_SET_VALID,
-	PT_SET_INVALID,	       /* set_memory_valid(.., 0) */
-	PT_DIRECT_INVALID,     /* set_direct_map_invalid_noflush() */
-	PT_DIRECT_DEFAULT,     /* set_direct_map_default_noflush() */
+	PT_SET_INVALID,	   /* set_memory_valid(.., 0) */
+	PT_DIRECT_INVALID, /* set_direct_map_invalid_noflush() */
+	PT_DIRECT_DEFAULT, /* set_direct_map_default_noflush() */
 	PT_NSETMEM
 };
 

@@ -49,7 +49,8 @@ static uint64_t child_prot(uint64_t leaf, unsigned level, bool to_cont)
 
 static void fill_table(uint64_t *table, uint64_t leaf, unsigned level, bool to_cont)
 {
-	const uint64_t prot = child_prot(leaf, level, to_cont), base = leaf & PTE_ADDR & ~((1ull << level_shift(level)) - 1);
+	const uint64_t prot = child_prot(leaf, level, to_cont),
+		       base = leaf & PTE_ADDR & ~((1ull << level_shift(level)) - 1);
 	const uint64_t step = 1ull << (BUG(split_wrong_oa) ? PAGE_SHIFT : level_shift(level + 1));
 
 	for (unsigned i = 0; i < 1u << split_env.table_bits; i++)
