@@ -1200,7 +1200,7 @@ static void draw_group(struct mut *m)
 	struct prog_hdr *h = &m->p.h;
 	const unsigned x = below(m, 100);
 
-	m->group = x < 66 ? GROUP_USER : x < 70 ? GROUP_IRQ : x < 84 ? GROUP_KERNEL : x < 92 ? GROUP_CREATE : GROUP_SPLIT;
+	m->group = x < 62 ? GROUP_USER : x < 66 ? GROUP_IRQ : x < 84 ? GROUP_KERNEL : x < 92 ? GROUP_CREATE : GROUP_SPLIT;
 	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT) {
 		h->ops_off &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
 		h->bbml = percent(m, 75) ? 3 : h->bbml;
