@@ -238,7 +238,8 @@ static void on_trace(const struct hw_trace *t)
 	case HW_T_ALLOC:
 		if (t->p) {
 			put_area("mem-init", t->cpu, hw_table_pa(t->p), t->fn, t->line);
-			put_hint("set_owner_root", hw_table_pa(t->p), hw_table_pa(ex.space[0].pt.root), t->fn, t->line);
+			put_hint("set_owner_root", hw_table_pa(t->p), hw_table_pa(ex.space[0].pt.root), t->fn,
+				 t->line);
 		}
 		break;
 	case HW_T_CLEAR:

@@ -200,13 +200,27 @@ static bool print_shares(void)
 	return good && percent(effective, ops) >= 80;
 }
 
+/* What the engines see beside edges of the implementation, see ex_feature(). */
+static void print_features(const uint8_t *seen)
+{
+	unsigned n[2] = {0};
+
+	for (unsigned i = 0; i < EXEC_NFEATURES; i++)
+		n[i >= EXEC_NFEATURES / 2] += seen[i] != 0;
+	printf("\nstate features: %u of ops on states of a block, %u of events at steps of a function; room for %u "
+	       "each\n",
+	       n[0], n[1], EXEC_NFEATURES / 2);
+}
+
 int cmd_stats(const struct cmd_args *a)
 {
+	static uint8_t seen[EXEC_NFEATURES];
 	const struct pt_impl *impl;
 	unsigned programs = 0;
 	int r = cmd_setup(a, &impl);
 	if (r)
 		return r;
+	exec_features = seen;
 	r = run_folder(a->file[0], impl, &programs);
 	if (!programs)
 		return r ? r : cmd_fail(EXIT_INPUT, "%s: no programs there", a->file[0]);
@@ -219,7 +233,8 @@ int cmd_stats(const struct cmd_args *a)
 	for (unsigned i = 0; i < nlegals; i++)
 		printf("%-26s %10llu  %s [%s]\n", legals[i].name, (unsigned long long)legals[i].hits, legals[i].why,
 		       legals[i].cite);
-	printf("\n%u programs, mean %.0f steps\n", programs, (double)exec_stats.steps / programs);
+	print_features(seen);
+	printf("%u programs, mean %.0f steps\n", programs, (double)exec_stats.steps / programs);
 	if (a->check && !good && !r)
 		return 1;
 	return r;
@@ -228,8 +243,8 @@ int cmd_stats(const struct cmd_args *a)
 static int print_hazard(const struct hazard *h)
 {
 	return printf("%8llu  %s (%s:%d, op %s) sets, %s (%s:%d, op %s) reads\n", (unsigned long long)h->count,
-		      h->store.fn, h->store.file, h->store.line, op_descs[h->store.op].name, h->read.fn, h->read.file,
-		      h->read.line, op_descs[h->read.op].name);
+		      h->store.fn, h->store.file, h->store.line, op_descs[h->store.op].name, h->read.fn,
+		      h->read.file, h->read.line, op_descs[h->read.op].name);
 }
 
 int cmd_hazards(const struct cmd_args *a)
@@ -245,7 +260,8 @@ int cmd_hazards(const struct cmd_args *a)
 	if (r)
 		return r;
 	if (!impl->profile.queues_stores)
-		return cmd_fail(EXIT_USAGE, "hazards: %s queues no stores, so there is nothing to read too early; try deferred",
+		return cmd_fail(EXIT_USAGE,
+				"hazards: %s queues no stores, so there is nothing to read too early; try deferred",
 				impl->name);
 	hazard_collect(true);
 	for (unsigned i = 0; i < a->nfile; i++)

@@ -174,7 +174,7 @@ bool exec_holds_lock(unsigned cpu)
 bool exec_anyone_parked(void)
 {
 	for (unsigned i = 0; i < HW_MAX_CPU; i++)
-		if (ex.task[i].state == TASK_PARKED)
+		if (is_active(&ex.task[i]))
 			return true;
 	return false;
 }
@@ -509,7 +509,7 @@ void exec_wait_for_others(const struct space *sp)
 
 static void task_finish(struct task *t)
 {
-	while ((t->state == TASK_PARKED || t->state == TASK_SPINS) && !ex.stop)
+	while (is_active(t) && !ex.stop) /* parked, or left waiting when it made way for another */
 		task_run(t);
 }
 

@@ -67,7 +67,8 @@ const struct pt_impl *impl_find(const char *name, char *err, size_t errcap);
 const struct pt_impl *impl_for_geo(const struct pt_impl *impl, unsigned geo);
 void impl_list(FILE *f);
 int bug_select(const char *name); /* 0; -1 unknown; -2 this binary has no bugs compiled in */
-const char *bug_impl(const char *name); /* the implementation that has it; "opt" when there is no such bug, or NULL */
+const char *
+bug_impl(const char *name); /* the implementation that has it; "opt" when there is no such bug, or NULL */
 
 /* Minimizer: p is replaced by a 1-minimal program with signature `sig`. Different signatures met on the way go
  * to `bank` (may be NULL). Returns the number of executions. */

@@ -15,11 +15,11 @@
 #include "ref/kernel.h"
 #include "ref/ref.h"
 
-#define EX_ASID	      0x42 /* of the first address space; each later one gets the next */
+#define EX_ASID	      0x42   /* of the first address space; each later one gets the next */
 #define EX_STEP_LIMIT 200000 /* a 16K teardown of all four blocks takes about 70,000 */
 #define EX_MAX_CONT   128
 #define EX_FOLIOS     12
-#define EX_SPACES     2	  /* user address spaces: the first, and its child */
+#define EX_SPACES     2 /* user address spaces: the first, and its child */
 #define EX_NOBODY     (-1)
 
 /* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). That of
@@ -33,14 +33,14 @@ struct space {
 	struct ref_mm mm;
 	struct pt_mm pt;
 	bool alive;
-	bool dying;		     /* being torn down: nobody runs in it, but its pages and tables are still its own */
-	uint8_t unaudited;	     /* blocks with queued stores at their last audit */
-	bool batched;		     /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
-	uint8_t batches;	     /* of those, which their own tasks have still to flush */
-	uint32_t batched_since;	     /* when the first of these was removed */
-	uint8_t gathers;	     /* gathers under way (mm_tlb_flush_pending) */
-	uint64_t *leaf[REF_TABLES];  /* level-3 tables, NULL when freed */
-	uint64_t *pmdp[REF_TABLES];  /* level-2 entries above them */
+	bool dying;	   /* being torn down: nobody runs in it, but its pages and tables are still its own */
+	uint8_t unaudited; /* blocks with queued stores at their last audit */
+	bool batched; /* a batched unmap has left invalidations that nobody has completed (mm_tlb_flush_batched) */
+	uint8_t batches;		  /* of those, which their own tasks have still to flush */
+	uint32_t batched_since;		  /* when the first of these was removed */
+	uint8_t gathers;		  /* gathers under way (mm_tlb_flush_pending) */
+	uint64_t *leaf[REF_TABLES];	  /* level-3 tables, NULL when freed */
+	uint64_t *pmdp[REF_TABLES];	  /* level-2 entries above them */
 	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
 	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
 	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
@@ -56,8 +56,12 @@ struct kspace {
 	struct pt_mm pt;
 	uint64_t va;		    /* address of page 0 */
 	uint64_t *leaf[REF_TABLES]; /* level-3 tables, NULL until made */
+	uint8_t linker[REF_TABLES]; /* CPU + 1 that has linked it and may have told nobody yet, 0 all see it */
 	uint64_t *pmdp[REF_TABLES];
-	uint8_t in_kernel;	       /* set of CPUs that have not returned to the user since a kernel op */
+	uint8_t in_kernel;	   /* set of CPUs that have not returned to the user since a kernel op */
+	uint8_t used;		   /* set of blocks that an operation began on */
+	uint64_t known[REF_WORDS]; /* pages whose entry, as in `seen`, is as specified */
+	uint64_t seen[REF_MAX_PAGES];
 	struct pt_task idle[HW_MAX_CPU]; /* who runs on a CPU while its task is switched out */
 };
 
@@ -79,22 +83,22 @@ struct opctx {
 	bool watched; /* an op on the linear map: callers/split.c sees each step */
 	bool rcu;     /* it reads tables that may not be freed meanwhile */
 	bool effective;
-	bool nested;  /* steps are not the op's: an interrupt's, a context switch's */
+	bool nested; /* steps are not the op's: an interrupt's, a context switch's */
 	uint8_t ran; /* CPUs the task ran on inside the innermost call of the kernel's seam */
 	/* Entries of the open seam call's blocks: stores to them are its own. */
 	uintptr_t own;
 	size_t own_bytes;
 	unsigned outside_n; /* stores to entries outside the open call's blocks */
 	const uint64_t *outside[16];
-	struct code_place at;	  /* the caller's line of the seam call under way */
-	struct cost_mark cost; /* where the open seam call began */
+	struct code_place at;		/* the caller's line of the seam call under way */
+	struct cost_mark cost;		/* where the open seam call began */
 	const struct pt_gather *gather; /* what an open tlb_flush() was given */
 };
 
 struct task {
 	struct fiber fb;
 	enum task_state state;
-	bool started; /* its fiber is set up */
+	bool started;	   /* its fiber is set up */
 	uint8_t waits;	   /* TASK_WAITS: lock it needs */
 	bool waits_shared; /* for reading */
 	uint8_t spin;	   /* TASK_SPINS: whose turn it was last */
@@ -111,7 +115,6 @@ struct exec {
 	struct prog *p;
 	const struct pt_impl *impl;
 	struct outcome *out;
-	struct ref_mm mm;
 	struct fiber main;
 	struct task task[HW_MAX_CPU];
 	struct task *on[HW_MAX_CPU]; /* the task of each CPU */
@@ -119,7 +122,7 @@ struct exec {
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
 	struct kspace kernel;
-	int cpu_space[HW_MAX_CPU]; /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
+	int cpu_space[HW_MAX_CPU];  /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
 	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */
 	void *cpu_root[HW_MAX_CPU];
 	void *dead_root[HW_MAX_CPU]; /* top tables that only lazy CPUs hold */
@@ -204,34 +207,34 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 void ex_verdict(const struct ref_verdict *v);
 
 /* Functions of the seam that are no op of the table by themselves: ids after those of the ops. */
-#define EX_APIS(X)                   \
-	X(modify_prot_start_ptes)    \
-	X(modify_prot_commit_ptes)   \
-	X(test_and_clear_young_ptes) \
-	X(clear_flush_young_ptes)    \
-	X(tlb_flush)                 \
-	X(flush_tlb_mm)              \
-	X(arch_tlbbatch_flush)       \
-	X(arch_flush_tlb_batched_pending) \
-	X(arch_tlbbatch_add_pending) \
-	X(set_huge_pte_at)           \
-	X(huge_ptep_get_and_clear)   \
-	X(flush_tlb_kernel_range)    \
-	X(arch_enter_lazy_mmu_mode)  \
-	X(arch_leave_lazy_mmu_mode)  \
-	X(arch_flush_lazy_mmu_mode)  \
-	X(lazy_mmu_mode_pause)       \
+#define EX_APIS(X)                                                                                                 \
+	X(modify_prot_start_ptes)                                                                                  \
+	X(modify_prot_commit_ptes)                                                                                 \
+	X(test_and_clear_young_ptes)                                                                               \
+	X(clear_flush_young_ptes)                                                                                  \
+	X(tlb_flush)                                                                                               \
+	X(flush_tlb_mm)                                                                                            \
+	X(arch_tlbbatch_flush)                                                                                     \
+	X(arch_flush_tlb_batched_pending)                                                                          \
+	X(arch_tlbbatch_add_pending)                                                                               \
+	X(set_huge_pte_at)                                                                                         \
+	X(huge_ptep_get_and_clear)                                                                                 \
+	X(flush_tlb_kernel_range)                                                                                  \
+	X(arch_enter_lazy_mmu_mode)                                                                                \
+	X(arch_leave_lazy_mmu_mode)                                                                                \
+	X(arch_flush_lazy_mmu_mode)                                                                                \
+	X(lazy_mmu_mode_pause)                                                                                     \
 	X(lazy_mmu_mode_resume)
 enum ex_api {
 	API_FIRST = OP_NKINDS - 1,
 #define X(name) API_##name,
 	EX_APIS(X)
 #undef X
-	API_END
+		API_END
 };
 enum { /* so that the specification's list names either */
 #define X(name) OP_##name = API_##name,
-	EX_APIS(X)
+       EX_APIS(X)
 #undef X
 };
 const char *seam_name(unsigned id); /* of an op or a seam function */
@@ -249,8 +252,7 @@ void seam_mmap_unlock(bool shared);
 #define seam_ptep_get(page)	       (SEAM_AT(), (seam_ptep_get)(page))
 #define seam_set_access_flags(p, e, a) (SEAM_AT(), (seam_set_access_flags)(p, e, a))
 #define SEAM_AT()                                                                                                  \
-	((void)(ex.cur->op.at =                                                                                    \
-			(struct code_place){__func__, __FILE_NAME__, __LINE__, ex.cur->op.r->kind}))
+	((void)(ex.cur->op.at = (struct code_place){__func__, __FILE_NAME__, __LINE__, ex.cur->op.r->kind}))
 void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr);
 uint64_t(seam_ptep_get)(unsigned page);
 void seam_flush(unsigned page, unsigned nr, bool tables);
@@ -273,6 +275,9 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page);
 unsigned page_of_rec(const struct rec *r);
 /* The op of a record with the lock held; the entries have a table. False: no lock is held. */
 bool prepare(struct ref_op *op, const struct rec *r, ref_clip clip, struct rec *eff);
+/* A reader of the page of a record begins, as with interrupts off. It comes after every section that has ended (it has seen
+ * the lock released); stores of a writer that is inside one stay late. False: nothing may be read there. */
+bool prepare_lockless(struct ref_op *op, const struct rec *r, struct rec *eff);
 void write_back(struct rec *eff, const struct rec *r, unsigned page, unsigned nr);
 bool table_for(unsigned page); /* its table, made if need be; under the lock */
 /* The page of folio `f` with the VA page's own alignment, `shift` pages off. */
@@ -286,7 +291,7 @@ void run_event(const struct rec *r, struct rec *eff);
 /* What the running op's steps are watched for may have changed: the machine tells of no others (hw.calm). Not needed where
  * less is wanted than before. */
 void exec_listen(void);
-void task_wait(unsigned lock, bool shared); /* lets its owner go on, then returns */
+void task_wait(unsigned lock, bool shared);	   /* lets its owner go on, then returns */
 void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);
 /* Lets another task go on that can, and comes back; the caller waits for what others do, or is preempted. */

@@ -24,8 +24,8 @@ struct hazard {
 	uint64_t count;
 };
 
-void hazard_init(void);	 /* once: hooks into the machine */
-void hazard_reset(void); /* before each execution */
+void hazard_init(void);	       /* once: hooks into the machine */
+void hazard_reset(void);       /* before each execution */
 extern unsigned hazard_queued; /* stores that are queued now */
 /* The running task is about to load `p`. */
 void hazard_load(const void *p);

@@ -390,7 +390,7 @@ void imp_cut(struct imp *im, struct imp_mm *mm)
 	}
 	memset(&mm->p, 0, sizeof(mm->p));
 	mm->call = 0;
-	mm->torn = false;
+	mm->torn = mm->forked = mm->child_runs = false;
 }
 
 void imp_border(struct imp *im, struct imp_mm *mm)
@@ -400,6 +400,13 @@ void imp_border(struct imp *im, struct imp_mm *mm)
 }
 
 /* ---- the window ---- */
+
+/* A system call on a range: it makes its batches itself. */
+static bool is_range(unsigned kind)
+{
+	return kind == OP_zap || kind == OP_mprotect || kind == OP_madvise_cold || kind == OP_madvise_free ||
+	       kind == OP_swap_out;
+}
 
 /* A batch that continues the record before it into the next block of the same table is one batch. */
 static bool extend_rec(struct imp_mm *mm, const struct rec *r)
@@ -411,6 +418,10 @@ static bool extend_rec(struct imp_mm *mm, const struct rec *r)
 		return false;
 	if (r->off || l->block & 1 || l->block + 1 != r->block || l->off + l->nr != IMP_BLOCK)
 		return false;
+	if (is_range(r->kind)) {
+		l->nr = (uint16_t)(l->nr + r->nr);
+		return true;
+	}
 	from = &mm->slot[l->block]->pg[IMP_BLOCK - 1];
 	to = &mm->slot[r->block]->pg[0];
 	if (from->folio != to->folio || from->shift != to->shift || (to->folio != 2 && to->folio < 9))
@@ -471,7 +482,7 @@ static void map_block(struct imp *im, struct imp_mm *mm, struct imp_block *b)
 		struct imp_page *pg = &b->pg[i];
 
 		n = 1;
-		if (!(pg->fl & IMP_P) || pg->live)
+		if (!(pg->fl & IMP_P) || pg->live || pg->fl & IMP_N)
 			continue;
 		while (!pg->kept && i + n < IMP_BLOCK && pg[n].fl == pg->fl && !pg[n].live && !pg[n].kept &&
 		       pg[n].pfn == pg->pfn + n)
@@ -507,7 +518,14 @@ static bool any_live(const struct imp_block *b)
 static bool op_removes(enum op_kind kind)
 {
 	return kind == OP_ptep_get_and_clear || kind == OP_ptep_get_and_clear_full ||
-	       kind == OP_get_and_clear_full_ptes || kind == OP_clear_full_ptes || kind == OP_ptep_clear_flush;
+	       kind == OP_get_and_clear_full_ptes || kind == OP_clear_full_ptes || kind == OP_ptep_clear_flush ||
+	       kind == OP_zap || kind == OP_swap_out;
+}
+
+/* Removals that take noflush and full. */
+static bool op_takes_full(enum op_kind kind)
+{
+	return op_removes(kind) && kind != OP_ptep_clear_flush && kind != OP_zap && kind != OP_swap_out;
 }
 
 /* What the op does to the picture. */
@@ -516,7 +534,14 @@ static void change_page(struct imp_page *pg, enum op_kind kind, uint8_t b)
 	if (op_removes(kind)) {
 		pg->fl = 0;
 		pg->live = false;
-		pg->kept = b & 1 && kind != OP_ptep_clear_flush;
+		pg->kept = b & 1 && op_takes_full(kind);
+	} else if (kind == OP_mprotect) {
+		pg->fl &= (uint8_t) ~(IMP_W | IMP_X | IMP_N);
+		pg->fl |= (uint8_t)(b & 4 ? IMP_N : (b & 1 ? IMP_W : 0) | (b & 2 ? IMP_X : 0));
+	} else if (kind == OP_madvise_free) {
+		pg->fl &= (uint8_t) ~(IMP_Y | IMP_D);
+	} else if (kind == OP_madvise_cold) {
+		pg->fl &= (uint8_t)~IMP_Y;
 	} else if (kind == OP_wrprotect_ptes) {
 		pg->fl &= (uint8_t)~IMP_W;
 	} else if (kind == OP_ptep_set_access_flags) {
@@ -534,6 +559,8 @@ static void act_block(struct imp *im, struct imp_mm *mm, enum op_kind kind, stru
 {
 	const bool batch = op_descs[kind].args & A_NR;
 
+	if (kind == OP_free_table && !any_live(b) && !(mm->slot[b->slot ^ 1] && any_live(mm->slot[b->slot ^ 1])))
+		emit(im, mm, (struct rec){.kind = kind, .block = (uint8_t)b->slot});
 	if (kind == OP_set_marker) {
 		if (!b->pg[off].live)
 			emit(im, mm,
@@ -546,7 +573,8 @@ static void act_block(struct imp *im, struct imp_mm *mm, enum op_kind kind, stru
 		n = 1;
 		if (!pg->live)
 			continue;
-		while (batch && off + n < end && pg[n].live && pg[n].folio == pg->folio && pg[n].shift == pg->shift)
+		while (batch && off + n < end && pg[n].live &&
+		       (is_range(kind) || (pg[n].folio == pg->folio && pg[n].shift == pg->shift)))
 			n++;
 		emit(im, mm,
 		     (struct rec){.kind = kind,
@@ -641,7 +669,7 @@ static struct imp_block *bind(struct imp *im, struct imp_mm *mm, uint64_t no, co
 /* After a full=1 teardown the address space has no users: only more teardown may follow. */
 static bool after_teardown(enum op_kind kind, uint8_t b)
 {
-	return op_removes(kind) && b & 2 && kind != OP_ptep_clear_flush;
+	return op_takes_full(kind) && b & 2;
 }
 
 static void act_pair(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint64_t page, unsigned nr, uint8_t b)
@@ -659,7 +687,7 @@ static void act_pair(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint6
 	act_block(im, mm, kind, lo, off, end < IMP_BLOCK ? end : IMP_BLOCK, b);
 	if (hi)
 		act_block(im, mm, kind, hi, 0, end - IMP_BLOCK, b);
-	if (op_removes(kind) && b & 2 && kind != OP_ptep_clear_flush)
+	if (after_teardown(kind, b))
 		mm->torn = true;
 }
 
@@ -682,6 +710,157 @@ void imp_act(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint64_t page
 void imp_show(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr)
 {
 	imp_act(im, mm, OP_NKINDS, page, nr, 0);
+}
+
+/* ---- callers that are more than an op on a range ---- */
+
+static bool can_move(const struct imp_page *from, const struct imp_page *to, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (!from[i].live || to[i].live || to[i].fl & IMP_P)
+			return false;
+	return true;
+}
+
+bool imp_move(struct imp *im, struct imp_mm *mm, uint64_t from, uint64_t to, unsigned nr)
+{
+	const unsigned off = (unsigned)(from % IMP_BLOCK), toff = (unsigned)(to % IMP_BLOCK);
+	struct imp_block *a, *b;
+
+	if (off + nr > IMP_BLOCK || toff + nr > IMP_BLOCK || from / IMP_BLOCK == to / IMP_BLOCK)
+		return false;
+	if (mm->torn || mm->p.n >= PROG_OPS_MAX - 4)
+		imp_cut(im, mm);
+	mm->call = mm->p.n;
+	a = bind(im, mm, from / IMP_BLOCK, NULL);
+	b = a ? bind(im, mm, to / IMP_BLOCK, a) : NULL;
+	if (!b || a->slot < 0 || !can_move(a->pg + off, b->pg + toff, nr))
+		return false;
+	mm->call = mm->p.n;
+	emit(im, mm,
+	     (struct rec){.kind = OP_mremap,
+			  .block = (uint8_t)a->slot,
+			  .off = (uint8_t)off,
+			  .nr = (uint16_t)nr,
+			  .a = (uint8_t)b->slot,
+			  .b = (uint8_t)toff});
+	for (unsigned i = 0; i < nr; i++) {
+		b->pg[toff + i] = a->pg[off + i];
+		a->pg[off + i] = (struct imp_page){0};
+	}
+	return true;
+}
+
+void imp_swap_in(struct imp *im, struct imp_mm *mm, uint64_t page)
+{
+	const struct imp_vma *v = imp_vma_find(mm, page);
+	struct imp_block *b = imp_block_find(mm, page / IMP_BLOCK);
+	const unsigned off = (unsigned)(page % IMP_BLOCK);
+	struct imp_page *pg;
+
+	if (!b || b->slot < 0 || b->pg[off].live || !v)
+		return;
+	pg = &b->pg[off];
+	*pg = (struct imp_page){.pfn = page << 6 | off, .fl = (uint8_t)(v->fl | IMP_Y), .live = true};
+	pg->folio = (uint8_t)(5 + off % 4);
+	mm->call = mm->p.n;
+	emit(im, mm,
+	     (struct rec){.kind = OP_swap_in,
+			  .block = (uint8_t)b->slot,
+			  .off = (uint8_t)off,
+			  .nr = 1,
+			  .a = pg->folio,
+			  .b = pg->fl & IMP_W});
+}
+
+/* An op on no page. */
+static void emit_plain(struct imp *im, struct imp_mm *mm, enum op_kind kind, bool other, uint8_t a, uint8_t b)
+{
+	const uint8_t cpu = mm->cpu;
+
+	mm->cpu ^= other;
+	emit(im, mm, (struct rec){.kind = (uint8_t)kind, .nr = 1, .a = a, .b = b});
+	mm->cpu = cpu;
+}
+
+/* A write to the page after a fork, by the parent or, on the other CPU, by the child. */
+static void write_shared(struct imp *im, struct imp_mm *mm, struct imp_block *b, unsigned off, bool child,
+			 bool reuse)
+{
+	struct imp_page *pg = &b->pg[off];
+	const uint8_t cpu = mm->cpu, folio = (uint8_t)(5 + off % 4);
+
+	mm->cpu ^= child;
+	mm->call = mm->p.n;
+	emit(im, mm,
+	     (struct rec){.kind = OP_cow,
+			  .block = (uint8_t)b->slot,
+			  .off = (uint8_t)off,
+			  .nr = 1,
+			  .a = folio,
+			  .b = reuse});
+	mm->cpu = cpu;
+	if (child)
+		return;
+	pg->fl |= IMP_W | IMP_Y | IMP_D;
+	if (reuse)
+		return;
+	pg->folio = folio;
+	pg->shift = 0;
+	pg->pfn = (b->no * IMP_BLOCK + off) << 6 | off;
+}
+
+static struct imp_block *forked_block(struct imp_mm *mm, unsigned *off, unsigned *n)
+{
+	struct imp_block *hit = NULL;
+
+	*n = 0;
+	for (unsigned s = 0; s < PROG_BLOCKS; s++)
+		for (unsigned i = 0; mm->slot[s] && i < IMP_BLOCK; i++) {
+			struct imp_page *pg = &mm->slot[s]->pg[i];
+
+			if (!pg->live || !(pg->fl & IMP_W))
+				continue;
+			pg->fl &= (uint8_t)~IMP_W;
+			if (pg->fl & (IMP_S | IMP_N) || *n == 2 || (hit && hit != mm->slot[s]))
+				continue;
+			hit = mm->slot[s];
+			off[(*n)++] = i;
+		}
+	return hit;
+}
+
+void imp_fork(struct imp *im, struct imp_mm *mm)
+{
+	unsigned off[2], n;
+	struct imp_block *b;
+
+	if (mm->torn || mm->p.n + 8 > PROG_OPS_MAX)
+		return;
+	if (mm->forked) /* a program has one child at a time */
+		imp_child_exit(im, mm);
+	emit_plain(im, mm, OP_fork, false, 0, 0);
+	mm->forked = true;
+	b = forked_block(mm, off, &n);
+	if (!b || mm->lazy) /* a trace of accesses tells who writes what */
+		return;
+	emit_plain(im, mm, OP_switch, true, 1, 0);
+	mm->child_runs = true;
+	write_shared(im, mm, b, off[0], true, false);
+	if (n == 2)
+		write_shared(im, mm, b, off[1], false, false);
+	write_shared(im, mm, b, off[0], false, true);
+}
+
+void imp_child_exit(struct imp *im, struct imp_mm *parent)
+{
+	if (!parent->forked || parent->torn || parent->p.n + 2 > PROG_MAX_RECS)
+		return;
+	parent->call = parent->p.n;
+	emit_plain(im, parent, OP_exit, true, 0, im->st->lines & 1);
+	if (parent->child_runs)
+		emit_plain(im, parent, OP_switch, true, 0, 0);
+	parent->forked = parent->child_runs = false;
 }
 
 /* ---- the files ---- */

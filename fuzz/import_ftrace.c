@@ -284,23 +284,18 @@ static void ev_set_access_flags(struct event *e)
 	imp_act(&e->x->im, e->mm, OP_ptep_set_access_flags, e->page, 1, pte_flags(entry) & (IMP_W | IMP_Y | IMP_D));
 }
 
-/* Protection change: removed without a flush, set again with the new permissions, flushed by the caller. */
+/* Protection change of one entry. */
 static void ev_prot_commit(struct event *e)
 {
-	struct imp *im = &e->x->im;
-	const struct imp_page *pg;
 	uint64_t new = 0;
+	uint8_t fl;
 
 	get(e, "new", &new);
 	if (!(e->old & 1) || !(new & 1) || pte_pfn(e->old) != pte_pfn(new))
 		return;
 	assume_old(e);
-	imp_act(im, e->mm, OP_ptep_get_and_clear, e->page, 1, 1);
-	pg = imp_page_find(e->mm, e->page);
-	if (!pg)
-		return;
-	imp_assume(im, e->mm, e->page, 1, pg->pfn, pte_flags(new));
-	imp_act(im, e->mm, OP_flush_tlb_range, e->page, 1, 0);
+	fl = pte_flags(new);
+	imp_act(&e->x->im, e->mm, OP_mprotect, e->page, 1, (fl & IMP_W ? 1 : 0) | (fl & IMP_X ? 2 : 0));
 }
 
 static void ev_fault(struct event *e)

@@ -21,7 +21,16 @@
 #define IMP_BLOCK 16 /* pages of a contiguous block: traces and their programs have 4K pages */
 
 /* The low five are byte b of a set_ptes record (ops.def). */
-enum { IMP_W = 1, IMP_Y = 2, IMP_D = 4, IMP_X = 8, IMP_S = 16, IMP_P = 32, IMP_C = 64 /* a fork shares it */ };
+enum {
+	IMP_W = 1,
+	IMP_Y = 2,
+	IMP_D = 4,
+	IMP_X = 8,
+	IMP_S = 16,
+	IMP_P = 32,
+	IMP_C = 64, /* a fork shares it */
+	IMP_N = 128 /* PROT_NONE: present, for nobody */
+};
 #define IMP_FLAGS 31
 
 struct imp_page {
@@ -57,8 +66,10 @@ struct imp_mm {
 	unsigned call;		   /* first record of the current imp_act(): older ones are not extended */
 	unsigned long first, last; /* trace lines of the program */
 	uint8_t cpu;
-	bool torn;	     /* the program contains a full=1 teardown */
-	struct imp_vma *vma; /* strace only */
+	bool torn;		 /* the program contains a full=1 teardown */
+	bool forked, child_runs; /* the program has a child that lives; on the other CPU */
+	struct imp_mm *parent;	 /* whose fork made it */
+	struct imp_vma *vma;	 /* strace only */
 	unsigned nvma, capvma;
 	uint64_t brk;
 	unsigned users;
@@ -107,6 +118,14 @@ void imp_set(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr, uint
 void imp_assume(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr, uint64_t pfn, uint8_t fl);
 /* Binds the range and applies `kind` with byte b to what is mapped of it, a batch a folio. */
 void imp_act(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint64_t page, unsigned nr, uint8_t b);
+/* Moves mapped pages, as they are. False, nothing done: the window cannot show both places so. */
+bool imp_move(struct imp *im, struct imp_mm *mm, uint64_t from, uint64_t to, unsigned nr);
+/* The program's process forks; the child runs on the other CPU and writes to one of the pages, the parent to another. */
+void imp_fork(struct imp *im, struct imp_mm *mm);
+/* The fault at the swap entry that this page has become. */
+void imp_swap_in(struct imp *im, struct imp_mm *mm, uint64_t page);
+/* The child leaves its address space. */
+void imp_child_exit(struct imp *im, struct imp_mm *parent);
 /* Only binds: maps what is present and not yet mapped. */
 void imp_show(struct imp *im, struct imp_mm *mm, uint64_t page, unsigned nr);
 /* A place where the trace has a natural border: cuts the program if it is long enough. */

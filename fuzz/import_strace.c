@@ -218,20 +218,27 @@ static uint8_t prot_flags(const struct call *c, unsigned i)
 	return (uint8_t)((w || x || has(c, i, "PROT_READ") ? IMP_P : 0) | (w ? IMP_W : 0) | (x ? IMP_X : 0));
 }
 
-/* Unmaps; the kernel's batched zap in its two shapes, by turns. */
-static void unmap(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
+/* Unmaps by `kind`. */
+static void unmap_by(struct imp *im, struct imp_mm *mm, enum op_kind kind, uint64_t s, uint64_t e)
 {
-	const enum op_kind kind = im->st->lines & 1 ? OP_get_and_clear_full_ptes : OP_clear_full_ptes;
+	const struct imp_vma *v = imp_vma_find(mm, s);
+	const uint8_t arg = kind == OP_zap && v && !v->anon;
 
 	if (any_present(mm, s, e))
-		act(im, mm, kind, s, e, 0);
+		act(im, mm, kind, s, e, arg);
 	for (unsigned i = 0; i < PROG_BLOCKS; i++) { /* what the program shows of the range's middle */
 		const uint64_t b = mm->slot[i] ? mm->slot[i]->no * IMP_BLOCK : e;
 
 		if (b > s && b + IMP_BLOCK <= e)
-			imp_act(im, mm, kind, b, IMP_BLOCK, 0);
+			imp_act(im, mm, kind, b, IMP_BLOCK, arg);
 	}
 	forget(mm, s, e);
+}
+
+/* In passing: the batched removal in its two shapes, by turns. */
+static void unmap(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
+{
+	unmap_by(im, mm, im->st->lines & 1 ? OP_get_and_clear_full_ptes : OP_clear_full_ptes, s, e);
 }
 
 static void fault_in(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
@@ -270,8 +277,12 @@ static void sys_munmap(struct imp *im, const struct call *c)
 	const uint64_t s = num(c, 0) >> PAGE_SHIFT, e = s + up(num(c, 1));
 
 	populate_new(im, c->mm, s, e);
-	unmap(im, c->mm, s, e);
+	unmap_by(im, c->mm, OP_zap, s, e);
 	imp_vma_cut(im, c->mm, s, e);
+	/* free_pgtables(): a table of which nothing is left. */
+	if (e - s >= IMP_BLOCK && imp_block_find(c->mm, s / IMP_BLOCK) &&
+	    imp_block_find(c->mm, s / IMP_BLOCK)->slot >= 0)
+		imp_act(im, c->mm, OP_free_table, s, 1, 0);
 }
 
 static void sys_brk(struct imp *im, const struct call *c)
@@ -288,14 +299,16 @@ static void sys_brk(struct imp *im, const struct call *c)
 	mm->brk = new;
 }
 
-/* Gains write permission: the first two pages of each part fault and are upgraded, as do_wp_page does. */
+/* Gained write permission: the first pages of each part are written. What mprotect left read-only, since it may be
+ * shared, is upgraded by the fault. */
 static void upgrade(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
 {
 	struct part part[2];
 	const unsigned n = mm->lazy ? 0 : range_parts(s, e, part);
 
 	for (unsigned i = 0; i < n; i++) {
-		imp_act(im, mm, OP_ptep_set_access_flags, part[i].page, part[i].nr > 1 ? 2 : 1, 7);
+		if (im->st->lines & 1)
+			imp_act(im, mm, OP_ptep_set_access_flags, part[i].page, part[i].nr > 1 ? 2 : 1, 7);
 		imp_act(im, mm, OP_touch, part[i].page, 1, 1);
 	}
 }
@@ -310,14 +323,24 @@ static void sys_mprotect(struct imp *im, const struct call *c)
 	populate_new(im, mm, s, e);
 	was = imp_vma_cut(im, mm, s, e);
 	imp_vma_add(im, mm, (struct imp_vma){s, e, fl, was.anon});
-	if (!(fl & IMP_P))
-		unmap(im, mm, s, e); /* PROT_NONE entries have no op: they show as absent */
-	else if (!(fl & IMP_W) && was.fl & IMP_W)
-		act(im, mm, OP_wrprotect_ptes, s, e, 0);
-	else if (fl & IMP_W && !(was.fl & IMP_P) && was.anon)
+	/* Where writes come to be allowed in a trace of accesses, the next one takes the fault. */
+	if (!mm->lazy || !(fl & IMP_W) || !(was.fl & IMP_P))
+		act(im, mm, OP_mprotect, s, e,
+		    (uint8_t)(!(fl & IMP_P) ? 4 : (fl & IMP_W ? 1 : 0) | (fl & IMP_X ? 2 : 0)));
+	if (fl & IMP_W && !(was.fl & IMP_P) && was.anon)
 		fault_in(im, mm, s, e);
 	else if (fl & IMP_W && !(was.fl & IMP_W))
 		upgrade(im, mm, s, e);
+}
+
+/* Swapped out; the first page comes back. */
+static void page_out(struct imp *im, struct imp_mm *mm, uint64_t s, uint64_t e)
+{
+	const unsigned nr = e - s < 2 ? 1 : 2;
+
+	imp_show(im, mm, s, nr);
+	imp_act(im, mm, OP_swap_out, s, nr, im->st->lines & 1 ? 2 : 0);
+	imp_swap_in(im, mm, s);
 }
 
 static void sys_madvise(struct imp *im, const struct call *c)
@@ -330,16 +353,13 @@ static void sys_madvise(struct imp *im, const struct call *c)
 		return;
 	populate_new(im, mm, s, e);
 	if (free_) {
-		act(im, mm, OP_clear_young_dirty_ptes, s, e, 3);
+		act(im, mm, OP_madvise_free, s, e, 0);
 	} else if (cold) {
-		imp_act(im, mm, OP_ptep_test_and_clear_young, s, 1, 0);
-		imp_act(im, mm, OP_ptep_test_and_clear_young, e - 1, 1, 0);
+		act(im, mm, OP_madvise_cold, s, e, 0);
 	} else if (out) {
-		imp_act(im, mm, OP_ptep_clear_flush, s, 1, 0);
-		imp_act(im, mm, OP_set_marker, s, 1, 1);
+		page_out(im, mm, s, e);
 	} else {
-		act(im, mm, OP_clear_full_ptes, s, e, 0);
-		forget(mm, s, e);
+		unmap_by(im, mm, OP_zap, s, e);
 	}
 }
 
@@ -349,6 +369,8 @@ static void move_pages(struct imp *im, struct imp_mm *mm, uint64_t from, uint64_
 {
 	struct imp_page was[IMP_BLOCK];
 
+	if (kind != OP_ptep_get_and_clear && imp_move(im, mm, from, to, nr))
+		return;
 	for (unsigned i = 0; i < nr; i++) {
 		const struct imp_page *pg = imp_page_find(mm, from + i);
 
@@ -366,10 +388,12 @@ static void move_part(struct imp *im, struct imp_mm *mm, struct part p, int64_t 
 {
 	for (unsigned i = 0, n; i < p.nr; i += n) {
 		const uint64_t from = p.page + i;
+		const unsigned room = IMP_BLOCK - (unsigned)((from + (uint64_t)by) % IMP_BLOCK);
 
 		n = i < 3 ? 1 : IMP_BLOCK - (unsigned)(from % IMP_BLOCK);
 		if (n > p.nr - i)
 			n = p.nr - i;
+		n = n < room ? n : room;
 		move_pages(im, mm, from, (uint64_t)((int64_t)from + by), n,
 			   n == 1 ? OP_ptep_get_and_clear : OP_get_and_clear_full_ptes);
 	}
@@ -431,6 +455,7 @@ static void inherit(struct strace *x, struct task *t, struct imp_mm *from, const
 		imp_vma_add(&x->im, mm, from->vma[i]);
 	mm->brk = from->brk;
 	mm->cow = true;
+	mm->parent = from;
 	memcpy(mm->comm, from->comm, sizeof(mm->comm));
 }
 
@@ -477,6 +502,14 @@ void imp_name(struct imp_mm *mm, const char *path)
 	mm->comm[n] = '\0';
 }
 
+/* A forked child ends, or begins another program. */
+static void leave_parent(struct strace *x, struct imp_mm *mm)
+{
+	if (mm->parent)
+		imp_child_exit(&x->im, mm->parent);
+	mm->parent = NULL;
+}
+
 static void sys_execve(struct strace *x, const struct call *c)
 {
 	struct imp_mm *mm = c->t->mm;
@@ -489,6 +522,7 @@ static void sys_execve(struct strace *x, const struct call *c)
 		mm->users = 1;
 	}
 	imp_mm_clear(&x->im, mm);
+	leave_parent(x, mm);
 	mm->nvma = 0;
 	mm->brk = 0;
 	mm->cow = false;
@@ -514,25 +548,18 @@ static unsigned pick_blocks(struct imp *im, struct imp_mm *mm, uint64_t *no)
 	return n;
 }
 
-/* fork: the parent's writable pages become read-only, then it writes again. */
+/* fork: the writable pages of both become read-only, then both write again. */
 void imp_protect_for_copy(struct imp *im, struct imp_mm *mm)
 {
 	uint64_t no[PROG_BLOCKS];
-	const unsigned n = pick_blocks(im, mm, no);
+	unsigned n;
 
+	if (mm->p.n > 10) /* room for what the two do */
+		imp_cut(im, mm);
+	n = pick_blocks(im, mm, no);
 	for (unsigned i = 0; i < n; i++)
-		imp_act(im, mm, OP_wrprotect_ptes, no[i] * IMP_BLOCK, IMP_BLOCK, 0);
-	if (mm->lazy) /* the trace tells when */
-		return;
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned k = 0; k < IMP_BLOCK; k++) {
-			const struct imp_page *pg = imp_page_find(mm, no[i] * IMP_BLOCK + k);
-
-			if (!pg || !(pg->fl & IMP_P))
-				continue;
-			imp_act(im, mm, OP_touch, no[i] * IMP_BLOCK + k, 1, 1);
-			break;
-		}
+		imp_show(im, mm, no[i] * IMP_BLOCK, IMP_BLOCK);
+	imp_fork(im, mm);
 }
 
 static void sys_clone(struct strace *x, const struct call *c)
@@ -571,10 +598,12 @@ static void sys_exit_group(struct strace *x, const struct call *c)
 {
 	struct imp_mm *mm = c->t->mm;
 
-	if (mm->users > 1) /* a vfork child that did not exec */
+	if (mm->users > 1) { /* a vfork child that did not exec */
 		mm->users--;
-	else
-		imp_exit(&x->im, mm);
+		return;
+	}
+	imp_exit(&x->im, mm);
+	leave_parent(x, mm);
 }
 
 /* ---- lines ---- */

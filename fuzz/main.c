@@ -100,8 +100,10 @@ static const struct cmd {
 	 "(docs/export.md says what it can judge). What ptdiff says of the program goes to standard error."},
 	{"hazards", "FILE|DIR...", 1, UINT_MAX, O_IMPL | O_BUG, cmd_hazards,
 	 "list reads of entries whose store is queued in lazy MMU mode",
-	 "Runs every program on an implementation that queues stores (`deferred`) and lists each pair of places once: "
-	 "who set the entry, who reads it before arch_flush_lazy_mmu_mode(), and how often. After each the flush is "
+	 "Runs every program on an implementation that queues stores (`deferred`) and lists each pair of places "
+	 "once: "
+	 "who set the entry, who reads it before arch_flush_lazy_mmu_mode(), and how often. After each the flush "
+	 "is "
 	 "made and the program goes on. The exit status is 77 if there is one."},
 	{"bugs", "", 0, 0, O_QUIET, cmd_bugs, "list planted bugs", NULL},
 };
@@ -111,7 +113,9 @@ static const struct {
 	unsigned bit;
 	struct argp_option o;
 } options[] = {
-	{O_IMPL, {"impl", 'i', "NAME", 0, "implementation under test (default opt, or the one that has the bug; `ptdiff impls`)", 0}},
+	{O_IMPL,
+	 {"impl", 'i', "NAME", 0,
+	  "implementation under test (default opt, or the one that has the bug; `ptdiff impls`)", 0}},
 	{O_BUG, {"bug", 'b', "NAME", 0, "with this planted bug (`ptdiff bugs`)", 0}},
 	{O_TRACE, {"trace", 't', NULL, 0, "print every step, also of programs that agree", 0}},
 	{O_OUT, {"output", 'o', "OUT", 0, "where to write", 0}},

@@ -45,8 +45,8 @@ const struct op_desc ev_descs[EV_NKINDS] = {
 #undef W
 
 /* Bits of b << 8 | a that the fields of a kind define; all others are zero in a normalized record. */
-#define F(name, byte, shift, bits) | (((1u << (bits)) - 1) << ((shift) + 8 * (byte)))
-#define B(name, byte, shift)	   F(name, byte, shift, 1)
+#define F(name, byte, shift, bits)	  | (((1u << (bits)) - 1) << ((shift) + 8 * (byte)))
+#define B(name, byte, shift)		  F(name, byte, shift, 1)
 #define W(name, byte, shift, bits, words) F(name, byte, shift, bits)
 static const uint16_t op_masks[OP_NKINDS] = {
 #define OP(name, weight, args, fields, help) 0 fields,

@@ -26,7 +26,7 @@
 enum {
 	A_PAGE = 1,
 	A_NR = 2,
-	A_KERNEL = 4, /* by the kernel, on its own mappings */
+	A_KERNEL = 4,  /* by the kernel, on its own mappings */
 	A_KTHREAD = 8, /* also on a CPU that runs no user now */
 	A_KMAP = 16, /* on the kernel's map as a whole (callers/kmap.h) */
 	A_SPLIT = 32, /* on the linear map (callers/split.h) */

@@ -224,25 +224,30 @@ static uint64_t walk_lockless(unsigned page)
 	return ex.impl->ptep_get_lockless(ex_addr(page), ex_ptep_below(pmd, page));
 }
 
-static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
+bool prepare_lockless(struct ref_op *op, const struct rec *r, struct rec *eff)
 {
-	struct ref_op op = {.nr = 1};
-	uint64_t v;
-
-	NEED(ptep_get_lockless);
-	/* The reader comes after every section that has ended (it has seen its lock released); stores of a
-	 * writer that is inside one stay late. */
+	*op = (struct ref_op){.page = page_of_rec(r), .nr = 1};
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		if (!exec_holds_lock(c))
 			hw_do_drain(c, -1);
-	op.page = page_of_rec(r);
-	if (!ref_clip_ptep_get_lockless(&ex.sp->mm, &op))
-		return 0;
-	write_back(eff, r, op.page, 1);
-	if (!ex_ptep(op.page))
-		return 0;
+	if (!ref_clip_ptep_get_lockless(&ex.sp->mm, op))
+		return false;
+	write_back(eff, r, op->page, 1);
+	if (!ex_ptep(op->page))
+		return false;
 	ex.cur->op.lockless = true;
 	exec_listen();
+	return true;
+}
+
+static int run_ptep_get_lockless(const struct rec *r, struct rec *eff)
+{
+	struct ref_op op;
+	uint64_t v;
+
+	NEED(ptep_get_lockless);
+	if (!prepare_lockless(&op, r, eff))
+		return 0;
 	seam_begin(&op, OP_ptep_get_lockless, op.page, 1);
 	v = walk_lockless(op.page);
 	ex.cur->op.lockless = false;
@@ -368,7 +373,8 @@ static int run_ptep_set_access_flags(const struct rec *r, struct rec *eff)
 	return 1;
 }
 
-static int run_young(const struct rec *r, struct rec *eff, uint8_t id, int (*fn)(const struct pt_mm *, uint64_t, uint64_t *))
+static int run_young(const struct rec *r, struct rec *eff, uint8_t id,
+		     int (*fn)(const struct pt_mm *, uint64_t, uint64_t *))
 {
 	struct ref_op op = {.nr = 1};
 	int young;

@@ -292,7 +292,8 @@ static void audit_outside(uint8_t id)
 void seam_audit(const struct ref_op *op)
 {
 	for (unsigned b = op->lo >> ex.cont_bits; b < op->hi >> ex.cont_bits && !ex.stop; b++)
-		if (!op->flushes || !ex.sp->mm.open[b / 2]) /* a flush needs no lock: another op may be half way there */
+		/* A flush needs no lock: another op may be half way there. */
+		if (!op->flushes || !ex.sp->mm.open[b / 2])
 			audit_block(b, op->id);
 	if (ex.cur && ex.cur->op.outside_n)
 		audit_outside(op->id);
@@ -456,7 +457,7 @@ enum hw_fault seam_access(struct hw_access *a, unsigned page)
 	if (ok && !a->recorded && !a->recorded_dirty)
 		ref_note(&ex.sp->mm, REF_L_UNRECORDED);
 	if (ok)
-		ref_recorded(&ex.sp->mm, page, a->recorded, a->recorded_dirty);
+		ref_recorded(&ex.sp->mm, page, a->recorded, a->recorded_dirty, a->stale);
 	else if (a->set_af)
 		ref_speculated(&ex.sp->mm, page);
 	return a->fault;

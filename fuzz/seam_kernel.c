@@ -43,28 +43,55 @@ static void kernel_verdict(const struct ref_verdict *v)
 		   (unsigned long long)now->pfn, now->write ? " rw" : "", now->exec ? " x" : "");
 }
 
-static void audit_page(unsigned page, unsigned id)
+/* `raw`: what its entry is. One that is as it was, and was as specified, still is until an operation begins there. */
+static inline void audit_entry(unsigned page, uint64_t raw, unsigned id)
 {
-	const uint64_t *p = kernel_ptep(page), raw = p ? hw_peek(p) : 0;
 	struct ref_val obs = {.kind = REF_NONE};
 	struct ref_verdict v;
 
+	ex_observe(raw);
+	if (ref_in_set(ex.kernel.known, page) && raw == ex.kernel.seen[page])
+		return;
 	if (raw)
 		obs = value(ex.impl->entry_read(raw));
-	ex_observe(raw);
+	if (ref_k_same(&ref_k_now(K, page)->val, &obs)) {
+		ex.kernel.seen[page] = raw;
+		ex.kernel.known[page / 64] |= 1ull << (page % 64);
+		return;
+	}
 	if (ref_k_entry_explained(K, page, &obs))
 		return;
 	v = ref_k_check_entry(K, page, &obs, (uint8_t)id);
 	kernel_verdict(&v);
 }
 
+static void audit_page(unsigned page, unsigned id)
+{
+	const uint64_t *p = kernel_ptep(page);
+
+	audit_entry(page, p ? hw_peek(p) : 0, id);
+}
+
+/* The entries of a block, until the next step or event. */
+static const uint64_t *view_block(unsigned page, uint64_t *buf)
+{
+	const uint64_t *p = kernel_ptep(page);
+
+	return p ? hw_view_run(p, ex.cont, buf) : memset(buf, 0, ex.cont * sizeof(buf[0]));
+}
+
 /* Its own pages and the rest of their blocks: nothing else changed there. */
 static void audit(const struct ref_k_op *op)
 {
-	unsigned p = op->page & ~(ex.cont - 1), end = (op->page + op->nr - 1) | (ex.cont - 1);
+	const unsigned end = (op->page + op->nr - 1) | (ex.cont - 1);
+	uint64_t buf[EX_MAX_CONT];
 
-	for (; p <= end && !ex.stop; p++)
-		audit_page(p, op->id);
+	for (unsigned b = op->page & ~(ex.cont - 1); b <= end; b += ex.cont) {
+		const uint64_t *raw = view_block(b, buf);
+
+		for (unsigned i = 0; i < ex.cont && !ex.stop; i++)
+			audit_entry(b + i, raw[i], op->id);
+	}
 }
 
 /* --- operations */
@@ -97,6 +124,15 @@ static void call_ends(struct kcall *c)
 	o->ran |= c->outer;
 }
 
+/* The specification of these pages may change. */
+static void note_begin(unsigned page, unsigned end)
+{
+	for (; page < end; page++) {
+		ex.kernel.known[page / 64] &= ~(1ull << (page % 64));
+		ex.kernel.used |= (uint8_t)(1u << (page >> ex.cont_bits));
+	}
+}
+
 void kseam_begin(struct kcall *c, enum ref_k_kind kind)
 {
 	const struct ref_k_op *op = &c->op;
@@ -105,6 +141,7 @@ void kseam_begin(struct kcall *c, enum ref_k_kind kind)
 	ex_feature((op->id * 8u + lazy * 4u + op->in_interrupt * 2u + op->run) * 4 + (op->nr > 1));
 	call_starts(c);
 	ref_k_begin(K, &c->op, kind);
+	note_begin(op->page, op->page + op->nr);
 	cost_begin(&c->cost);
 }
 
@@ -182,13 +219,29 @@ void kseam_promise_only(unsigned page, unsigned nr, unsigned by)
 	kseam_end(&c, NULL);
 }
 
+/* pmd_none(), as this CPU reads it: in lazy MMU mode the link too may wait for its barrier. */
+static bool sees_table(unsigned t)
+{
+	return ex.kernel.leaf[t] && (!ex.kernel.linker[t] || ex.kernel.linker[t] == hw.cpu + 1);
+}
+
+/* Under the lock, which whoever linked it has held: [__pte_alloc_kernel()]. */
+static void link_table(unsigned t, unsigned page, uint64_t *pmdp)
+{
+	ex.kernel.linker[t] = 0;
+	if (ex.kernel.leaf[t] || ex.impl->pte_alloc(&ex.kernel.pt, kernel_addr(page), pmdp))
+		return;
+	ex.kernel.leaf[t] = hw_table_va(hw_peek(pmdp) & HW_D_OA);
+	ex.kernel.linker[t] = (uint8_t)(hw_drainable(hw.cpu) ? hw.cpu + 1 : 0);
+}
+
 bool kseam_table(unsigned page)
 {
 	const unsigned t = ex_table(page);
 	uint64_t *pmdp = ex.kernel.pmdp[t];
 	struct ex_lock *l = &ex.lock[EX_LOCK_KERNEL];
 
-	if (ex.kernel.leaf[t])
+	if (sees_table(t))
 		return true;
 	if (PT_IN_INTERRUPT(&ex.cur->pt)) /* no memory can be had there */
 		return false;
@@ -196,8 +249,7 @@ bool kseam_table(unsigned page)
 		task_wait(EX_LOCK_KERNEL, false);
 	l->owner = (int8_t)task_id(ex.cur);
 	hw_lock(EX_LOCK_KERNEL, "spin_lock", 0);
-	if (!ex.kernel.leaf[t] && !ex.impl->pte_alloc(&ex.kernel.pt, kernel_addr(page), pmdp))
-		ex.kernel.leaf[t] = hw_table_va(hw_peek(pmdp) & HW_D_OA);
+	link_table(t, page, pmdp);
 	hw_unlock(EX_LOCK_KERNEL, "spin_unlock", 0);
 	l->owner = EX_NOBODY;
 	return ex.kernel.leaf[t];
@@ -433,6 +485,8 @@ static void build_tables(void)
 			break;
 		k->leaf[i] = hw_setup_table(3);
 		hw_setup_write(k->pmdp[i], hw_table_pa(k->leaf[i]) | HW_D_TABLE | HW_D_VALID);
+		for (unsigned b = 2 * i; b < 2 * i + 2; b++)
+			hw_touched(kernel_ptep(b << ex.cont_bits)); /* from now on */
 	}
 }
 
@@ -442,7 +496,8 @@ void kernel_reset(void)
 	const struct pt_profile *f = &ex.impl->profile;
 
 	k->on = kernel_offered() && is_wanted(ex.p);
-	k->in_kernel = 0;
+	k->in_kernel = k->used = 0;
+	memset(k->known, 0, sizeof(k->known));
 	k->pt = (struct pt_mm){.id = PT_MM_KERNEL};
 	k->leaf[0] = k->leaf[1] = NULL;
 	if (!k->on)
@@ -473,6 +528,37 @@ static void check_page(unsigned page)
 	}
 }
 
+/* No operation began there, and no store was made. */
+static bool is_untouched(unsigned block)
+{
+	const uint64_t *p = kernel_ptep(block << ex.cont_bits);
+
+	return !(ex.kernel.used >> block & 1) && !(p && hw_touched(p));
+}
+
+static void check_block(unsigned block)
+{
+	const unsigned page = block << ex.cont_bits, end = page + ex.cont;
+	uint64_t buf[EX_MAX_CONT];
+	const uint64_t *raw;
+
+	if (is_untouched(block)) {
+		for (unsigned p = page; p < end; p++)
+			ex_observe(0);
+		return;
+	}
+	raw = view_block(page, buf);
+	for (unsigned p = page; p < end && !ex.stop; p++) {
+		const struct ref_k_version *v = ref_k_now(K, p);
+
+		audit_entry(p, raw[p - page], v->by);
+		if (!ref_k_present(v) || (p != page && p != end - 1 && ref_k_present(ref_k_now(K, p - 1))))
+			continue;
+		check_page(p);
+		raw = view_block(page, buf); /* hardware may have written there */
+	}
+}
+
 void kernel_check_end(void)
 {
 	for (unsigned c = 0; c < ex.p->h.ncpu && !ex.stop; c++) {
@@ -483,12 +569,6 @@ void kernel_check_end(void)
 		hw_do_drain(c, -1);
 		exec_context_sync(c);
 	}
-	for (unsigned p = 0; p < K->npages && !ex.stop; p++) {
-		const struct ref_k_version *v = ref_k_now(K, p);
-
-		audit_page(p, v->by);
-		if (ref_k_present(v) &&
-		    (p % ex.cont == 0 || p % ex.cont == ex.cont - 1 || !ref_k_present(ref_k_now(K, p - 1))))
-			check_page(p);
-	}
+	for (unsigned b = 0; b < PROG_BLOCKS && !ex.stop; b++)
+		check_block(b);
 }

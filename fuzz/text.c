@@ -409,7 +409,8 @@ static int parse_field(struct parser *c, struct rec *r, struct word w, struct wo
 		if (*seen & 1u << (8 + i))
 			return fail(c, "second '%s'; give it once", f->name);
 		*seen |= 1u << (8 + i);
-		if (eq && (f->words ? parse_word(c, f, v, &x) : parse_ranged(c, f->name, v, 0, (1u << f->bits) - 1, &x)))
+		if (eq &&
+		    (f->words ? parse_word(c, f, v, &x) : parse_ranged(c, f->name, v, 0, (1u << f->bits) - 1, &x)))
 			return -1;
 		rec_set_field(r, f, x);
 		return 0;

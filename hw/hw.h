@@ -227,7 +227,7 @@ bool hw_page_reachable(uint64_t pa);	       /* would it? */
 void hw_set_current(unsigned cpu, void *task); /* SP_EL0 */
 /* A wrong hw_unlock(): a plain store, which the next holder may see before what the section stored. */
 void hw_unlock_early(unsigned id, const char *fn, int line);
-void hw_run_on(unsigned cpu);		       /* software now runs on `cpu` (no step) */
+void hw_run_on(unsigned cpu); /* software now runs on `cpu` (no step) */
 
 /* Perform an access now. Not a step of software; never calls on_step. */
 void hw_do_access(struct hw_access *a);

@@ -185,7 +185,7 @@ struct hw_priv {
 	unsigned nlate;
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
 	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];
-	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
+	unsigned ncand;		    /* ways the last access could have gone (for exhaustive tests; not state) */
 	struct hw_walked walked[4]; /* a cache, by the low bits of the key */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];

@@ -14,7 +14,7 @@ int pt_bug_on = -1;
 #endif
 
 const struct pt_bug pt_bugs[] = {
-#define PT_BUG(id, name, what, from, signature, also)		{name, what, from, signature, also, "opt"},
+#define PT_BUG(id, name, what, from, signature, also)	       {name, what, from, signature, also, "opt"},
 #define PT_BUG_IN(impl, id, name, what, from, signature, also) {name, what, from, signature, also, impl},
 #include "bugs.def"
 };

@@ -28,8 +28,9 @@ const struct ref_k_legal_row ref_k_legals[REF_K_NLEGAL] = {
 	[REF_K_L_BEFORE_FLUSH] = {"kernel-before-flush",
 				  "an old translation or permission is used before the promised flush",
 				  "DDI 0487 D8.14: a TLB entry lives until a TLBI that covers it completes"},
-	[REF_K_L_QUEUED] = {"kernel-queued", "the table still shows what a queued store will replace",
-			    "lazy mode may defer the stores themselves: contracts.md, Lazy mode"},
+	[REF_K_L_QUEUED] =
+		{"kernel-queued", "the table still shows what a queued store will replace",
+		 "linux/pgtable.h, lazy MMU mode: an update may be deferred until it is left or flushed"},
 	[REF_K_L_MIGRATED] = {"kernel-migrated", "a task moved inside a call: its barriers ran on some other CPU",
 			      "__switch_to(): a DSB, but no context synchronisation"},
 	[REF_K_L_OTHERS_STORE] = {"kernel-others-store",
@@ -169,7 +170,7 @@ static uint8_t everywhere(const struct ref_k_op *op)
  * FEAT_ETS2, or computed the address from what it was handed. Inside: the same, at flush, leave or pause.
  * [__set_ptes_anysz(), emit_pte_barriers()]
  */
-static void begref_in_set(struct ref_kernel *k, const struct ref_k_op *op)
+static void begin_set(struct ref_kernel *k, const struct ref_k_op *op)
 {
 	struct ref_val v = op->val;
 
@@ -241,7 +242,7 @@ void ref_k_begin(struct ref_kernel *k, struct ref_k_op *op, enum ref_k_kind kind
 	op->begin = ++k->now;
 	op->first = ref_k_now(k, op->page)->val;
 	if (kind == REF_K_SET)
-		begref_in_set(k, op);
+		begin_set(k, op);
 	else if (kind == REF_K_CLEAR)
 		begin_clear(k, op);
 	else if (kind == REF_K_PROTECT)

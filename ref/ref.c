@@ -161,7 +161,6 @@ static void count_block(struct ref_mm *mm, unsigned page, unsigned from, unsigne
 	if (!b->present && present)
 		b->teardown = b->any_ad = false;
 	b->present += present - (unsigned)(from == REF_PRESENT);
-	b->used += used - (unsigned)(from != REF_NONE);
 	mm->present[w] = (mm->present[w] & ~(1ull << at)) | (uint64_t)present << at;
 	mm->used[w] = (mm->used[w] & ~(1ull << at)) | (uint64_t)used << at;
 }
@@ -406,9 +405,11 @@ static struct ref_verdict end_lockless(struct ref_mm *mm, struct ref_op *op, con
 		ref_note(mm, REF_L_TRANSIENT_NONE);
 		return explained;
 	}
-	if (!match && pg->n == REF_RING && version_back(mm, op->page, REF_RING - 1)->born > op->horizon) {
-		ref_note(mm, REF_L_RING);
-		return explained;
+	if (pg->n == REF_RING && version_back(mm, op->page, REF_RING - 1)->born > op->horizon) {
+		ref_note(mm, REF_L_RING); /* what the reader met first is forgotten */
+		if (!match)
+			return explained;
+		b.may_young = b.may_dirty = true;
 	}
 	if (!match)
 		return verdict("value", same_pfn ? "wrong-permission" : "no-such-version", op->id, op->page);
@@ -669,11 +670,15 @@ static void record(struct ref_mm *mm, unsigned page, bool young, bool dirty, boo
 	}
 }
 
-void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty)
+/* With the entry of the page on its way out, a cached translation serves an access after the entry was read for the
+ * last time, and what the table shows is another page's of the block. */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool cached)
 {
+	const struct ref_op *open = inside_open(mm, page);
+
 	mm->now++;
 	if (young || dirty)
-		record(mm, page, young, dirty, true);
+		record(mm, page, young, dirty, !(cached && open && open->removes));
 }
 
 void ref_speculated(struct ref_mm *mm, unsigned page)

@@ -80,7 +80,6 @@ struct ref_page {
 struct ref_block {
 	uint32_t written; /* end of the last operation that changed a page of the block */
 	unsigned present; /* pages that map something */
-	unsigned used;	  /* pages that hold anything */
 	bool any_ad;	  /* some page has, or had since the block was last empty, A/D that may spread */
 	bool teardown;	  /* full=1 removal has begun: every entry will be cleared before the flush */
 };
@@ -225,11 +224,6 @@ bool ref_lingers_at(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32
 /* Did the page map frame `pfn` at some moment after time `since`? */
 bool ref_mapped_since(const struct ref_mm *mm, unsigned page, uint64_t pfn, uint32_t since);
 
-static inline bool ref_block_empty(const struct ref_mm *mm, unsigned block)
-{
-	return !mm->block[block].used;
-}
-
 static inline bool ref_in_teardown(const struct ref_mm *mm, unsigned page)
 {
 	const struct ref_block *b = &mm->block[ref_block_of(mm, page)];
@@ -286,8 +280,9 @@ struct ref_verdict ref_check_entry(struct ref_mm *mm, unsigned page, const struc
 
 /* A hardware access happened. `cached`: served from a cached translation. */
 struct ref_verdict ref_access(struct ref_mm *mm, unsigned page, bool write, bool ok, uint64_t pfn, bool cached);
-/* Hardware left a record of an access to `page` in the table: of the access, of a write. */
-void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty);
+/* The table shows a record of an access to `page`: of the access, of a write. `cached`: it was served from a cached
+ * translation, so another access has left it. */
+void ref_recorded(struct ref_mm *mm, unsigned page, bool young, bool dirty, bool cached);
 /* Hardware may have set the access flag without an access. */
 void ref_speculated(struct ref_mm *mm, unsigned page);
 

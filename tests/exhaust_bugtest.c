@@ -95,7 +95,8 @@ static void minimizer_is_near_the_optimum(void **state)
 		"convert-no-gather",	  "wrprotect-plain-store", "young-by-store",
 		"fold-permission-blind",  "wrprotect-no-unfold",   "full-clear-no-unfold-partial",
 		"tlbi-no-completion",	  "flush-short-range",	   "table-leaf-only-free",
-		"table-linked-uncleared", "gather-write-back",	   "access-flags-plain-store"};
+		"table-linked-uncleared", "gather-write-back",	   "stash-plain-store",
+		"table-freed-early"};
 	struct exh_opts o = bounds("full", 3, 1, NULL);
 	struct exh_row row;
 

@@ -119,11 +119,11 @@ static void test_strace(void **state)
 	assert_int_equal(check_dir(out, &kinds, &events), st.programs);
 	assert_true(st.programs >= 3);
 	for (unsigned k = 0; k < OP_NKINDS; k++) {
-		const bool want = k == OP_set_ptes || k == OP_set_marker || k == OP_ptep_get_and_clear ||
-				  k == OP_get_and_clear_full_ptes || k == OP_clear_full_ptes ||
-				  k == OP_wrprotect_ptes || k == OP_ptep_set_access_flags ||
-				  k == OP_ptep_test_and_clear_young || k == OP_clear_young_dirty_ptes ||
-				  k == OP_touch || k == OP_ptep_clear_flush;
+		const bool want = k == OP_set_ptes || k == OP_ptep_get_and_clear || k == OP_mprotect ||
+				  k == OP_clear_full_ptes || k == OP_mremap || k == OP_ptep_set_access_flags ||
+				  k == OP_touch || k == OP_zap || k == OP_fork || k == OP_switch || k == OP_cow ||
+				  k == OP_exit || k == OP_madvise_free || k == OP_madvise_cold ||
+				  k == OP_swap_out || k == OP_swap_in || k == OP_free_table;
 
 		if (want && !(kinds >> k & 1))
 			fail_msg("no %s", op_descs[k].name);
@@ -164,9 +164,9 @@ static void test_lackey(void **state)
 	assert_string_equal(st.sample, "this line is not lackey's");
 	assert_counted();
 	assert_int_equal(check_dir(out, &kinds, &events), st.programs);
-	snprintf(name, sizeof(name), "%s/small-001.pt", out);
+	snprintf(name, sizeof(name), "%s/small-002.pt", out);
 	s = slurp(name);
-	assert_non_null(strstr(s, "# lackey of demo, lines 4-19 of small.lackey\n"));
+	assert_non_null(strstr(s, "# lackey of demo, lines 4-15 of small.lackey\n"));
 	/* a large folio at the first write, the zero page at a read, its copy at the write after that */
 	assert_non_null(strstr(s, "set_ptes cpu=0 page=2.0 nr=16 folio=2 write young dirty\n"
 				  "touch cpu=0 page=2.0 write\n"
@@ -175,11 +175,12 @@ static void test_lackey(void **state)
 				  "ptep_clear_flush cpu=0 page=3.0\n"
 				  "set_ptes cpu=0 page=3.0 nr=1 folio=5 write young dirty\n"));
 	/* mprotect acts at once where it takes, at the next write where it gives */
-	assert_non_null(strstr(s, "wrprotect_ptes cpu=0 page=2.0 nr=4\n"
+	assert_non_null(strstr(s, "mprotect cpu=0 page=2.0 nr=4\n"
 				  "ptep_set_access_flags cpu=0 page=2.2 write young dirty\n"
 				  "touch cpu=0 page=2.2 write\n"));
-	assert_true(kinds >> OP_clear_young_dirty_ptes & 1);
-	assert_true(kinds >> OP_clear_full_ptes & 1);
+	assert_true(kinds >> OP_madvise_free & 1);
+	assert_true(kinds >> OP_fork & 1);
+	assert_true(kinds >> OP_zap & 1);
 }
 
 /*
@@ -253,7 +254,8 @@ static void test_alignment(void **state)
 	assert_non_null(strstr(s, "# strace, lines 1-3 of t.strace\n"));
 	assert_non_null(strstr(s, "page=2.4 nr=12 "));
 	assert_non_null(strstr(s, "page=3.0 nr=8 folio=3 "));
-	assert_non_null(strstr(s, "wrprotect_ptes cpu=0 page=2.4 nr=4\n"));
+	assert_non_null(strstr(s, "mprotect cpu=0 page=2.4 nr=4\n"));
+	assert_non_null(strstr(s, "zap cpu=0 page=2.4 nr=20\n"));
 }
 
 /* A frame that is not congruent with its address keeps its misalignment: such a block must never fold. */

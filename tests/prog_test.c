@@ -396,8 +396,7 @@ static const struct {
 	 "f:3: agent=smmu without an SMMU; add 'smmu plain' to the header"},
 	{P SET "any#1: write\n", "f:3: write without a page; write page=BLOCK.OFFSET"},
 	{P SET "any#1: park page=0.0\n", "f:3: park does not take 'page=0.0'; it takes agent= salt="},
-	{P SET TEN TEN TEN TEN TEN TEN "a a a a a\n",
-	 "f:3: too many words; one op or event a line"},
+	{P SET TEN TEN TEN TEN TEN TEN "a a a a a\n", "f:3: too many words; one op or event a line"},
 	{P "f\x01\x1b[31m page=0.0\n", "f:2: unknown op 'f??[31m'; 'ptdiff ops' lists them"},
 };
 

@@ -67,9 +67,6 @@ bool page_is_mapped(uint64_t pfn);
 /* Somebody removed a mapping of it and has yet to flush, so he holds the page; not who removed it from `page` of the present
  * space at time `removed`. */
 bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed);
-/* How many entries from `page` on, below `end`, continue `val` in one folio: the same apart from young and what `ignore`
- * names. It reads entries as the kernel does: one for each that is not in a contiguous run [folio_pte_batch()]. */
-unsigned folio_pte_batch(unsigned page, unsigned end, uint64_t val, uint64_t ignore, uint64_t *any);
 
 /* Everything in a retired address space goes, tables and all [exit_mmap()]. */
 void space_teardown(struct space *sp, bool single, const char *fn);

@@ -20,7 +20,9 @@ static unsigned batch_hint(unsigned page)
 	return raw & HW_D_VALID && raw & HW_D_CONT ? ex.cont - off : 1;
 }
 
-unsigned folio_pte_batch(unsigned page, unsigned end, uint64_t val, uint64_t ignore, uint64_t *any)
+/* How many entries from `page` on, below `end`, continue `val` in one folio: the same apart from young and what
+ * `ignore` names. It reads entries as the kernel does: one for each that is not in a contiguous run. */
+static unsigned folio_pte_batch(unsigned page, unsigned end, uint64_t val, uint64_t ignore, uint64_t *any)
 {
 	const uint64_t same = ~(ignore | PT_YOUNG);
 	const struct ref_val *first = &ref_now(&ex.sp->mm, page)->val;

@@ -6,8 +6,6 @@
  * it is invalidated too and lockless readers have left; a gather that overlaps another in its address space flushes
  * everything, since it may have met entries that the other one cleared and has not flushed yet.
  */
-#include <string.h>
-
 #include "callers.h"
 
 void gather_start(struct gather *g, bool fullmm, const char *fn)
@@ -76,7 +74,7 @@ bool page_is_held(uint64_t pfn, unsigned page, uint32_t removed)
 
 void page_free(uint64_t pfn, unsigned page, uint32_t removed, const char *fn)
 {
-	if (page_is_mapped(pfn) || !hw_page_reachable(pfn << ex.geo->page_shift) ||
+	if (!hw_page_reachable(pfn << ex.geo->page_shift) || page_is_mapped(pfn) ||
 	    page_is_held(pfn, page, removed))
 		return;
 	ex.out->page = (int)page;

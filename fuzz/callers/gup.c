@@ -40,24 +40,15 @@ static bool pin(unsigned page, bool write, uint64_t *val, uint32_t *when)
 
 int run_gup_fast(const struct rec *r, struct rec *eff)
 {
-	struct ref_op op = {.page = page_of_rec(r), .nr = 1};
+	struct ref_op op;
 	uint32_t when = 0;
 	uint64_t val = 0;
 	bool ok;
 
 	if (!ex.impl->ptep_get_lockless || !ex.impl->ptep_get)
 		return -1;
-	/* It comes after every section that has ended; stores of a writer that is inside one stay late. */
-	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
-		if (!exec_holds_lock(c))
-			hw_do_drain(c, -1);
-	if (!ref_clip_ptep_get_lockless(&ex.sp->mm, &op))
+	if (!prepare_lockless(&op, r, eff))
 		return 0;
-	write_back(eff, r, op.page, 1);
-	if (!ex_ptep(op.page))
-		return 0;
-	ex.cur->op.lockless = true;
-	exec_listen();
 	ok = pin(op.page, r->b & 1, &val, &when);
 	ex.cur->op.lockless = false;
 	ex_observe(ok);

@@ -357,7 +357,7 @@ static void irq_handler(unsigned page, bool bare)
 {
 	struct ref_k_op op = kseam_op(OP_set_ptes, page, 1);
 
-	if (ref_k_clip_set(K, &op) == REF_K_REFUSED || !kernel_ptep(op.page) || !make_settable(&op))
+	if (ref_k_clip_set(K, &op) == REF_K_REFUSED || !kseam_table(op.page) || !make_settable(&op))
 		return;
 	if (!bare)
 		kseam_lazy(REF_K_ENTER);

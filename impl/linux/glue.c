@@ -4,8 +4,8 @@
  * signature, and defines what the kernel code links against.
  *
  * Property: every function here is one call of the kernel's own function plus the translation of seam values;
- * only pte_alloc follows core-mm code that the build does not include (mm/memory.c), and where 6.12 has a function for
- * one entry but the seam one for many, it is called for each.
+ * only pte_alloc follows core-mm code that the build does not include (mm/memory.c), and where a tree has a function for
+ * one entry but the seam one for many, it is called for each. What a tree has is asked by name (lx_have.h).
  */
 #include <linux/mm.h>
 #include <asm/tlbflush.h>
@@ -13,14 +13,15 @@
 #include <asm/tlb.h>
 #include "impl/seam.h"
 #include "glue.h"
+#include "lx_have.h"
 
 /* ---- what the kernel code links against */
 
 const struct hw_hooks *lx_hooks;
 unsigned long lx_arena;
-struct mm_struct init_mm; /* != the user mm: mm_is_user() in contpte.c compares with it */
-struct task_struct lx_task;
-bool arm64_use_ng_mappings; /* KPTI off: kernel mappings are global */
+struct mm_struct init_mm;     /* != the user mm: mm_is_user() in contpte.c compares with it */
+unsigned long prot_ns_shared; /* no realm */
+bool arm64_use_ng_mappings;   /* KPTI off: kernel mappings are global */
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __attribute__((aligned(PAGE_SIZE)));
 static struct mm_struct lx_user_mms[PT_NMM];
 static struct vm_area_struct lx_vmas[PT_NMM];
@@ -37,6 +38,12 @@ void set_swapper_pgd(pgd_t *pgdp, pgd_t pgd)
 	(void)pgd;
 	lx_bug("write to swapper_pg_dir", __func__, __LINE__);
 }
+
+_Static_assert(offsetof(struct task_struct, flags) == offsetof(struct pt_task, flags) &&
+		       offsetof(struct task_struct, preempt_count) == offsetof(struct pt_task, preempt_count) &&
+		       offsetof(struct task_struct, lazy_mmu_state) == offsetof(struct pt_task, arch) &&
+		       sizeof(struct task_struct) <= sizeof(struct pt_task),
+	       "struct task_struct is a view of struct pt_task");
 
 /* ---- page structs of the data memory, indexed by pfn - first pfn */
 
@@ -145,7 +152,6 @@ void lx_reset(const struct pt_env *env)
 		lx_bug("environment of another granule", __func__, __LINE__);
 	lx_arena = (unsigned long)lx_hooks->table_va(0);
 	lx_pmd_size = PAGE_SIZE << env->table_bits;
-	lx_task.mm = lx_task.active_mm = env->mm ? to_mm(env->mm) : NULL;
 	folios_reset(env);
 }
 
@@ -305,12 +311,35 @@ uint64_t lx_ptep_clear_flush(const struct pt_mm *mm, uint64_t addr, uint64_t *pt
 	return pte_read(ptep_clear_flush(to_vma(mm), addr, to_ptep(ptep)));
 }
 
+int lx_test_and_clear_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
+{
+#if LX_HAVE_YOUNG_PTES
+	return test_and_clear_young_ptes(to_vma(mm), addr, to_ptep(ptep), nr);
+#else
+	(void)mm, (void)addr, (void)ptep, (void)nr;
+	return 0; /* not offered (entry.c) */
+#endif
+}
+
+int lx_clear_flush_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
+{
+#if LX_HAVE_YOUNG_PTES
+	return clear_flush_young_ptes(to_vma(mm), addr, to_ptep(ptep), nr);
+#else
+	(void)mm, (void)addr, (void)ptep, (void)nr;
+	return 0;
+#endif
+}
+
 /*
- * mprotect(): start and commit of each page, of which 6.12 does not know a batch. What hardware recorded is merged as
- * get_and_clear_full_ptes() does, and pte_modify() makes the new entry.
+ * mprotect(): a batch, or start and commit of each page where the tree does not know one. There, what hardware recorded
+ * is merged as get_and_clear_full_ptes() does. pte_modify() makes the new entry.
  */
 uint64_t lx_modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr)
 {
+#if LX_HAVE_PROT_PTES
+	return pte_read(modify_prot_start_ptes(to_vma(mm), addr, to_ptep(ptep), nr));
+#else
 	pte_t pte = ptep_modify_prot_start(to_vma(mm), addr, to_ptep(ptep));
 
 	while (--nr) {
@@ -322,6 +351,7 @@ uint64_t lx_modify_prot_start_ptes(const struct pt_mm *mm, uint64_t addr, uint64
 			pte = pte_mkyoung(pte);
 	}
 	return pte_read(pte);
+#endif
 }
 
 void lx_modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t old, uint64_t val,
@@ -331,15 +361,25 @@ void lx_modify_prot_commit_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t 
 	pte_t old_pte = val_pte(old);
 	pte_t pte = pte_modify(old_pte, newprot);
 
+#if LX_HAVE_PROT_PTES
+	modify_prot_commit_ptes(to_vma(mm), addr, to_ptep(ptep), old_pte, pte, nr);
+#else
 	for (unsigned i = 0; i < nr; i++, addr += PAGE_SIZE)
 		ptep_modify_prot_commit(to_vma(mm), addr, to_ptep(ptep + i), pte_advance_pfn(old_pte, i),
 					pte_advance_pfn(pte, i));
+#endif
 }
 
 /* As tlb_flush() calls it: a leaf-only flush names level 3 since no other level was cleared. */
 void lx_flush_tlb_range(const struct pt_mm *mm, uint64_t start, uint64_t end, bool last_level)
 {
-	__flush_tlb_range(to_vma(mm), start, end, PAGE_SIZE, last_level, last_level ? 3 : TLBI_TTL_UNKNOWN);
+	int level = last_level ? 3 : TLBI_TTL_UNKNOWN;
+
+#if LX_HAVE_TLBF
+	__flush_tlb_range(to_vma(mm), start, end, PAGE_SIZE, level, last_level ? TLBF_NOWALKCACHE : TLBF_NONE);
+#else
+	__flush_tlb_range(to_vma(mm), start, end, PAGE_SIZE, last_level, level);
+#endif
 }
 
 void lx_flush_tlb_mm(const struct pt_mm *mm)
@@ -367,8 +407,12 @@ static struct arch_tlbflush_unmap_batch lx_batch; /* empty on arm64 */
 
 void lx_arch_tlbbatch_add_pending(const struct pt_mm *mm, uint64_t start, uint64_t end)
 {
+#if LX_HAVE_BATCH_RANGE
+	arch_tlbbatch_add_pending(&lx_batch, to_mm(mm), start, end);
+#else
 	for (; start < end; start += PAGE_SIZE)
 		arch_tlbbatch_add_pending(&lx_batch, to_mm(mm), start);
+#endif
 }
 
 void lx_arch_tlbbatch_flush(void)
@@ -376,9 +420,64 @@ void lx_arch_tlbbatch_flush(void)
 	arch_tlbbatch_flush(&lx_batch);
 }
 
+/* A tree without a function of the architecture calls flush_tlb_mm() itself [flush_tlb_batched_pending()]. */
 void lx_arch_flush_tlb_batched_pending(const struct pt_mm *mm)
 {
+#if LX_HAVE_BATCHED_PENDING
 	arch_flush_tlb_batched_pending(to_mm(mm));
+#else
+	flush_tlb_mm(to_mm(mm));
+#endif
+}
+
+void lx_flush_tlb_fix_spurious_fault(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep)
+{
+	(void)mm, (void)addr, (void)ptep; /* a macro, which may look at none of them */
+	flush_tlb_fix_spurious_fault(to_vma(mm), addr, to_ptep(ptep));
+}
+
+/* ---- lazy MMU mode. The core's functions count where the tree has them; before, the architecture's are the interface. */
+
+void lx_lazy_enter(void)
+{
+#if LX_HAVE_LAZY_COUNTER
+	lazy_mmu_mode_enable();
+#else
+	arch_enter_lazy_mmu_mode();
+#endif
+}
+
+void lx_lazy_leave(void)
+{
+#if LX_HAVE_LAZY_COUNTER
+	lazy_mmu_mode_disable();
+#else
+	arch_leave_lazy_mmu_mode();
+#endif
+}
+
+/* Where the core counts it alone calls this function, and in an interrupt not at all. */
+void lx_lazy_flush(void)
+{
+#if LX_HAVE_LAZY_COUNTER
+	if (in_interrupt())
+		return;
+#endif
+	arch_flush_lazy_mmu_mode();
+}
+
+void lx_lazy_pause(void)
+{
+#if LX_HAVE_LAZY_COUNTER
+	lazy_mmu_mode_pause();
+#endif
+}
+
+void lx_lazy_resume(void)
+{
+#if LX_HAVE_LAZY_COUNTER
+	lazy_mmu_mode_resume();
+#endif
 }
 
 void lx_flush_tlb_kernel_range(uint64_t start, uint64_t end)

@@ -41,6 +41,14 @@ void lx_arch_tlbbatch_add_pending(const struct pt_mm *mm, uint64_t start, uint64
 void lx_arch_tlbbatch_flush(void);
 void lx_arch_flush_tlb_batched_pending(const struct pt_mm *mm);
 void lx_flush_tlb_kernel_range(uint64_t start, uint64_t end);
+int lx_test_and_clear_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
+int lx_clear_flush_young_ptes(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
+void lx_flush_tlb_fix_spurious_fault(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep);
+void lx_lazy_enter(void);
+void lx_lazy_leave(void);
+void lx_lazy_flush(void);
+void lx_lazy_pause(void);
+void lx_lazy_resume(void);
 int lx_pte_alloc(const struct pt_mm *mm, uint64_t addr, uint64_t *pmdp);
 void lx_pmd_clear(uint64_t *pmdp);
 

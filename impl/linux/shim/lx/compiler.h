@@ -53,6 +53,7 @@ typedef unsigned long pgoff_t;
 typedef unsigned long vm_flags_t;
 typedef u32 vm_fault_t;
 
+#define U8_MAX	  0xff
 #define INT_MAX	  0x7fffffff
 #define ULONG_MAX (~0ul)
 #define U64_MAX	  (~0ull)
@@ -73,13 +74,14 @@ typedef u32 vm_fault_t;
 
 /* ---- bits and fields (linux/const.h is the real one) */
 #include <linux/const.h>
-#define BIT(n)		  (1ul << (n))
-#define BIT_ULL(n)	  (1ull << (n))
-#define GENMASK(h, l)	  ((~0ul << (l)) & (~0ul >> (63 - (h))))
-#define GENMASK_ULL(h, l) ((~0ull << (l)) & (~0ull >> (63 - (h))))
-#define FIELD_PREP(m, f)  (((typeof(m))(f) << __builtin_ctzll(m)) & (m))
-#define FIELD_GET(m, r)	  ((typeof(m))(((r) & (m)) >> __builtin_ctzll(m)))
-#define ilog2(n)	  (63 - __builtin_clzl(n))
+#define BIT(n)		      (1ul << (n))
+#define BIT_ULL(n)	      (1ull << (n))
+#define GENMASK(h, l)	      ((~0ul << (l)) & (~0ul >> (63 - (h))))
+#define GENMASK_ULL(h, l)     ((~0ull << (l)) & (~0ull >> (63 - (h))))
+#define FIELD_PREP(m, f)      (((typeof(m))(f) << __builtin_ctzll(m)) & (m))
+#define FIELD_GET(m, r)	      ((typeof(m))(((r) & (m)) >> __builtin_ctzll(m)))
+#define FIELD_MODIFY(m, q, f) (*(q) = (*(q) & ~(typeof(*(q)))(m)) | FIELD_PREP(m, f))
+#define ilog2(n)	      (63 - __builtin_clzl(n))
 
 /* ---- alignment: powers of two only */
 #define ALIGN(n, a)	     (((n) + ((typeof(n))(a)-1)) & ~((typeof(n))(a)-1))

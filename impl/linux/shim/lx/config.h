@@ -52,6 +52,7 @@
 #define CONFIG_NUMA_BALANCING		 1
 #define CONFIG_ARCH_HAS_PTE_DEVMAP	 1
 #define CONFIG_SPARSEMEM_VMEMMAP	 1
+#define CONFIG_ARCH_HAS_LAZY_MMU_MODE	 1
 /* The kernel's own assertions are oracles: __check_safe_pte_update(), VM_WARN_ON(), VM_BUG_ON(). */
 #define CONFIG_DEBUG_VM 1
 

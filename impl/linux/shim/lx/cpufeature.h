@@ -17,6 +17,7 @@ enum lx_cap {
 	ARM64_UNMAP_KERNEL_AT_EL0,
 	ARM64_WORKAROUND_REPEAT_TLBI,
 	ARM64_WORKAROUND_2645198,
+	ARM64_HAS_STAGE2_FWB,
 };
 
 static inline bool lx_has_cap(enum lx_cap cap)
@@ -34,6 +35,7 @@ static inline bool lx_has_cap(enum lx_cap cap)
 	case ARM64_UNMAP_KERNEL_AT_EL0:
 	case ARM64_WORKAROUND_REPEAT_TLBI:
 	case ARM64_WORKAROUND_2645198:
+	case ARM64_HAS_STAGE2_FWB:
 		return false;
 	}
 	return false;
@@ -49,6 +51,7 @@ static inline bool lx_has_cap(enum lx_cap cap)
 #define cpu_has_hw_af()			  lx_hooks->feature(HW_FEAT_HAFDBS_AF)
 #define system_supports_haft()		  false
 #define system_supports_bti_kernel()	  false
+#define is_realm_world()		  false
 
 /* Memory tagging and permission overlays: absent, so what they guard is never reached. */
 #define system_supports_mte()	       false

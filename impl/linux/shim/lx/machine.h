@@ -34,6 +34,11 @@ static __always_inline void lx_barrier(enum hw_barrier_kind kind, enum hw_domain
 	lx_hooks->barrier(kind, domain, type, fn, line);
 }
 
+static __always_inline void *lx_running(void)
+{
+	return lx_hooks->current();
+}
+
 /* ---- which accesses concern page tables. An entry type always does, wherever it points: a store that has
  * run off its table must reach the machine, which reports it, and not the host's memory. */
 #define LX_TYPE_IS(obj, t) __builtin_types_compatible_p(typeof(obj), t)
@@ -148,8 +153,12 @@ enum lx_tlbi {
 	LX_TLBI_rvale1is = HW_TLBI_RVALE1 | HW_TLBI_IS,
 	LX_TLBI_rvaae1is = HW_TLBI_RVAAE1 | HW_TLBI_IS,
 	LX_TLBI_rvaale1is = HW_TLBI_RVAALE1 | HW_TLBI_IS,
-	/* EL2 regime: named by tlbflush.h, never executed (ARM64_WORKAROUND_REPEAT_TLBI is off). */
+	/* EL2 regime and stage 2: named by tlbflush.h, never executed. */
 	LX_TLBI_vale2is = HW_TLBI_NOPS,
+	LX_TLBI_vae2is = HW_TLBI_NOPS,
+	LX_TLBI_ipas2e1 = HW_TLBI_NOPS,
+	LX_TLBI_ipas2e1is = HW_TLBI_NOPS,
+	LX_TLBI_ripas2e1is = HW_TLBI_NOPS,
 };
 #define lx_tlbi(op, operand) lx_hooks->tlbi(op, operand, __func__, __LINE__)
 

@@ -64,14 +64,21 @@ struct vm_area_struct {
 	pgprot_t vm_page_prot;
 	unsigned long vm_flags;
 };
+/* A view of the driver's struct pt_task (impl/seam.h; glue.c asserts the layout). Its `arch` is zero at the start of an
+ * execution: no lazy section, and no mm that anything here compares with. */
+struct lazy_mmu_state {
+	u8 enable_count, pause_count;
+};
 struct task_struct {
+	unsigned long flags; /* thread_info.flags */
+	u32 preempt_count, id;
+	struct lazy_mmu_state lazy_mmu_state;
 	struct mm_struct *mm, *active_mm;
 };
 struct file;
 struct vm_fault;
 extern struct mm_struct init_mm;
-extern struct task_struct lx_task;
-#define current	       (&lx_task)
+#define current	       ((struct task_struct *)lx_running())
 #define ASID(m)	       ((unsigned long)((m)->context.id.counter & 0xffff))
 #define USER_ASID_FLAG (UL(1) << 48)
 #define TLB_FLUSH_VMA(m, flags)                                                                                    \
@@ -89,6 +96,17 @@ struct arch_tlbflush_unmap_batch {
 #define VM_WRITE  2
 #define VM_EXEC	  4
 #define VM_SHARED 8
+
+/* ---- thread flags: memory of the task that an interrupt may change, so each access is a step of the machine */
+#define TIF_LAZY_MMU_PENDING	      31
+#define TIF_LAZY_MMU		      32 /* 6.16 to 6.19: the mode itself */
+#define LX_FLAGS(hook, ...)	      lx_hooks->hook(&current->flags, __VA_ARGS__, __func__, __LINE__)
+#define test_thread_flag(f)	      (!!(LX_FLAGS(load, HW_RELAXED) & BIT(f)))
+#define set_thread_flag(f)	      ((void)LX_FLAGS(fetch_or, BIT(f), HW_RELAXED))
+#define clear_thread_flag(f)	      ((void)LX_FLAGS(fetch_andnot, BIT(f), HW_RELAXED))
+#define test_and_clear_thread_flag(f) (!!(LX_FLAGS(fetch_andnot, BIT(f), HW_ACQ_REL) & BIT(f)))
+/* linux/preempt.h; the masks are PT_IN_INTERRUPT() of impl/seam.h. */
+#define in_interrupt() (current->preempt_count & 0x1ff00u)
 
 /* clear_young_dirty_ptes() (linux/mm_types.h) */
 typedef unsigned cydp_t;
