@@ -349,9 +349,13 @@ void exec_listen(void)
 
 /* --- running ops */
 
-/* A kernel thread works for itself; everything else is done for a user. */
+/* A kernel thread works for itself; everything else is done for a user. The kernel's half is one owner's. */
 static bool may_run(const struct rec *r)
 {
+	const unsigned half = op_descs[r->kind].args & A_HALF;
+
+	if (half && ex.half && half != ex.half)
+		return false;
 	return ex.cpu_space[r->cpu] >= 0 || op_descs[r->kind].args & ~(A_PAGE | A_NR);
 }
 
@@ -544,7 +548,7 @@ static unsigned run_record(unsigned i)
 	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
 	 * is the op's own (the lock's release has ordered it before anything that follows). Nothing of that for what the
 	 * kernel maps for itself. */
-	if (!(op_descs[r->kind].args & (A_KERNEL | A_KMAP | A_SPLIT)))
+	if (!(op_descs[r->kind].args & A_HALF))
 		hw_do_drain(r->cpu, -1);
 	task_run(t);
 	return end;
@@ -612,7 +616,7 @@ static void machine_config(const struct prog *p, struct hw_config *cfg)
 	cfg->early = h->early;
 	cfg->alloc_fails = h->alloc_fails;
 	cfg->salt = h->salt;
-	split_config(p, cfg);
+	split_config(p, cfg); /* knows ex.half */
 }
 
 /* The window straddles two level-3 tables below one level-2 table: its first two blocks end the one, the
@@ -719,6 +723,21 @@ static void choose_geometry(struct prog *p, const struct pt_impl *impl)
 	prog_normalize(p);
 }
 
+/*
+ * There is one kernel root: it belongs to the first op or event of the program that uses the kernel's half and whose code
+ * the implementation has. Ops of the other kinds are skipped.
+ */
+static uint8_t kernel_half(const struct prog *p)
+{
+	const unsigned offered = (kernel_offered() ? A_KERNEL : 0u) | (ex.impl->mmu ? A_KMAP : 0u) |
+				 (ex.impl->split ? A_SPLIT : 0u);
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (rec_desc(&p->r[i])->args & offered)
+			return (uint8_t)(rec_desc(&p->r[i])->args & A_HALF);
+	return 0;
+}
+
 static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 {
 	struct hw_config cfg;
@@ -728,10 +747,11 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	out->page = -1;
 	choose_geometry(p, impl);
 	impl = impl_for_geo(impl, p->h.geo);
+	ex.impl = impl;
+	ex.half = kernel_half(p);
 	machine_config(p, &cfg);
 	hw_reset(&cfg);
 	ex.p = p;
-	ex.impl = impl;
 	ex.out = out;
 	ex.geo = &hw_geos[p->h.geo];
 	ex.cont_bits = ex.geo->cont_bits;

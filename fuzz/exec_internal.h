@@ -121,6 +121,7 @@ struct exec {
 	struct task *cur;
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
+	uint8_t half;	      /* whose tables translate the kernel's half: A_KERNEL, A_KMAP, A_SPLIT, or nobody's */
 	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU];  /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
 	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */

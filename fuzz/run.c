@@ -487,7 +487,8 @@ void run_event(const struct rec *r, struct rec *eff)
 	int agent = agent_of(r);
 
 	if (r->kind == EV_irq) {
-		kernel_irq(r, eff);
+		if (ex.kernel.on)
+			kernel_irq(r, eff);
 		return;
 	}
 	if (r->kind == EV_drain) {

@@ -30,16 +30,7 @@ uint64_t kmap_prot(unsigned state)
 	return PT_PRESENT | PT_KERNEL | (ref_km_writes(state) ? PT_WRITE : 0) | (ref_km_execs(state) ? PT_EXEC : 0);
 }
 
-static bool program_uses(const struct prog *p)
-{
-	for (unsigned i = 0; i < p->n; i++)
-		if (!p->r[i].is_event && op_descs[p->r[i].kind].args & A_KMAP)
-			return true;
-	return false;
-}
-
-/* As many as 48 bits of address have room for. Beside a window of vmap's callers, which shares the top table, those of the
- * geometry. */
+/* What the program says, or the geometry's; as many as 48 bits of address have room for. */
 static unsigned levels_of(const struct prog *p)
 {
 	const struct hw_geo *g = ex.geo;
@@ -109,10 +100,10 @@ void kmap_reset(void)
 	unsigned levels, va_bits;
 
 	kmap.mmu = ex.impl->mmu;
-	kmap.on = kmap.mmu && program_uses(ex.p) && !ex.kernel.on; /* one root */
+	kmap.on = ex.half == A_KMAP;
 	if (!kmap.on)
 		return;
-	levels = ex.kernel.on ? g->levels : levels_of(ex.p);
+	levels = levels_of(ex.p);
 	va_bits = g->page_shift + levels * g->table_bits;
 	if (va_bits > 48)
 		va_bits = 48;
@@ -125,7 +116,7 @@ void kmap_reset(void)
 				       .va_bits = va_bits,
 				       .cont_pte_bits = g->cont_bits,
 				       .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
-				       .pgdir = ex.kernel.on ? ex.kernel.pt.root : hw_setup_table(4 - levels)};
+				       .pgdir = hw_setup_table(4 - levels)};
 	hw_set_kernel_root(kmap.env.pgdir);
 	build_fixmap(levels);
 	choose_region(levels);

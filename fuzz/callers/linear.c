@@ -33,19 +33,11 @@ static unsigned index_of(uint64_t va, unsigned level)
 	return (unsigned)((va & ((1ull << 48) - 1)) >> shift_of(level)) & ((1u << bits()) - 1);
 }
 
-static bool uses(const struct prog *p)
-{
-	for (unsigned i = 0; i < p->n; i++)
-		if (!p->r[i].is_event && op_descs[p->r[i].kind].args & A_SPLIT)
-			return true;
-	return false;
-}
-
 /* Which CPUs lack FEAT_BBM level 2 the first repainting of the program says. */
 void split_config(const struct prog *p, struct hw_config *cfg)
 {
 	lin.on = lin.lacks = false;
-	for (unsigned i = 0; i < p->n; i++) {
+	for (unsigned i = 0; ex.half == A_SPLIT && i < p->n; i++) {
 		if (p->r[i].is_event || p->r[i].kind != OP_repaint)
 			continue;
 		for (unsigned c = 1; c < HW_MAX_CPU && cfg->bbml == 3; c++)
@@ -256,7 +248,7 @@ void split_reset(void)
 	const uint64_t half = ~0ull << (va_bits < 48 ? va_bits : 48);
 
 	lin.impl = ex.impl->split;
-	lin.on = lin.impl && uses(ex.p) && !ex.kernel.on && !hw.cfg.late; /* one root */
+	lin.on = ex.half == A_SPLIT;
 	hw_on_relax = on_relax;
 	hw_on_rcu = on_rcu;
 	if (!lin.on)
@@ -314,18 +306,31 @@ int lin_leaf(uint64_t va, uint64_t *desc)
 	}
 }
 
-uint64_t lin_leaf_start(uint64_t va)
+/* log2 of the bytes that the leaf or run at va translates; nothing: 0. */
+static unsigned leaf_shift(uint64_t va)
 {
 	uint64_t desc;
 	const int level = lin_leaf(va, &desc);
 	unsigned shift;
 
 	if (level < 0)
-		return va;
+		return 0;
 	shift = shift_of((unsigned)level);
 	if (desc & HW_D_CONT)
 		shift += level == 3 ? ex.geo->cont_bits : ex.geo->cont2_bits;
-	return va & ~((1ull << shift) - 1);
+	return shift;
+}
+
+uint64_t lin_leaf_start(uint64_t va)
+{
+	return va & ~((1ull << leaf_shift(va)) - 1);
+}
+
+uint64_t lin_leaf_end(uint64_t va)
+{
+	const unsigned shift = leaf_shift(va);
+
+	return shift ? lin_leaf_start(va) + (1ull << shift) : va + (1ull << ex.geo->page_shift);
 }
 
 /* Who works on the map now. */

@@ -470,9 +470,20 @@ static int probe_hole(uint64_t addr, uint64_t next, int depth, struct pt_walk *w
 
 static const struct pt_walk_ops probe_ops = {.entry = {probe0, probe1, probe2, probe3}, .hole = probe_hole};
 
+/*
+ * Who walks without a lock vouches that nothing changes under the walk [walk_kernel_page_table_range_lockless()]: not only its
+ * own pages are kept from splits, but all of the leaves and runs that they lie in.
+ */
+static struct split_range whole_leaves(const struct split_range *a)
+{
+	const uint64_t last = lin_va(a->hi - 1);
+
+	return (struct split_range){lin_page(lin_leaf_start(lin_va(a->lo))), lin_page(lin_leaf_end(last))};
+}
+
 int run_walk(const struct rec *r, struct rec *eff)
 {
-	struct split_range a = range_of(r);
+	struct split_range a = range_of(r), kept;
 	const bool locked = spot_of(r) == SPOT_WALK;
 	struct walk_probe w = {
 		.locked = locked, .again = r->b >> 1 & 7, .skip = r->b >> 4 & 3, .end = r->b >> 6 & 3};
@@ -481,7 +492,7 @@ int run_walk(const struct rec *r, struct rec *eff)
 
 	if (needs(lin.on ? (const void *)(uintptr_t)lin.impl->walk_page_range : NULL))
 		return ex.impl->split ? 0 : -1;
-	if (lin.repainting || lin.exclusive || (!locked && is_busy(&a)))
+	if (lin.repainting || lin.exclusive)
 		return 0;
 	if (a.hi - a.lo > 4ull * ex.cont && !locked)
 		a.hi = a.lo + 4ull * ex.cont;
@@ -489,10 +500,12 @@ int run_walk(const struct rec *r, struct rec *eff)
 		a.hi = lin_page(lin.spot[spot_of(r)].va) + lin.spot[spot_of(r)].n;
 	if (locked && a.hi - a.lo > 1ull << (ex.geo->table_bits > 9 ? 9 : ex.geo->table_bits))
 		a.lo = a.hi - (1ull << (ex.geo->table_bits > 9 ? 9 : ex.geo->table_bits));
+	kept = locked ? (struct split_range){0, 0} : whole_leaves(&a);
+	if (is_busy(&kept))
+		return 0;
 	*eff = *r;
 	op_begin(&a);
-	if (locked)
-		lin.busy[me()][0] = (struct split_range){0, 0};
+	lin.busy[me()][0] = kept;
 	ref_ks_walk_begin(&w.ref, lin_va(a.lo), lin_va(a.hi), locked);
 	ret = lin.impl->walk_page_range(&walk, lin_va(a.lo), lin_va(a.hi));
 	if (!ex.stop) {

@@ -93,6 +93,8 @@ void split_check_end(void);
 int lin_leaf(uint64_t va, uint64_t *desc);
 /* Where the leaf or contiguous run at va begins; va itself if nothing is there. */
 uint64_t lin_leaf_start(uint64_t va);
+/* And where it ends; the next page if nothing is there. */
+uint64_t lin_leaf_end(uint64_t va);
 void lin_audit(unsigned id);
 void lin_access(unsigned cpu, uint64_t va, bool write);
 void lin_wait(const char *fn);
