@@ -289,7 +289,7 @@ static void lockless_progress(const struct opctx *c)
 static void step_limit(const struct opctx *c)
 {
 	ex.out->timeout = true;
-	ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %d steps", EX_STEP_LIMIT);
+	ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %u steps", ex.step_limit);
 	task_abort();
 }
 
@@ -324,7 +324,7 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c = &t->op;
 	if (ex.stop)
 		task_abort();
-	if (hw.step > EX_STEP_LIMIT)
+	if (hw.step > ex.step_limit)
 		step_limit(c);
 	if (c->nested)
 		return;
@@ -340,7 +340,8 @@ void exec_listen(void)
 	const struct opctx *c = &ex.cur->op;
 
 	hw.calm = 0;
-	if (ex.stop || c->lockless || c->watched || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
+	if (ex.stop || c->lockless || c->watched || hazard_queued || c->armed & 1u << HW_C_ANY ||
+	    hw.on_step != on_step)
 		return;
 	hw.own = c->own;
 	hw.own_bytes = c->own_bytes;
@@ -590,7 +591,7 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
-	hw.calm_until = EX_STEP_LIMIT;
+	hw.calm_until = ex.step_limit = EX_STEP_LIMIT;
 	hazard_init();
 }
 
@@ -729,8 +730,8 @@ static void choose_geometry(struct prog *p, const struct pt_impl *impl)
  */
 static uint8_t kernel_half(const struct prog *p)
 {
-	const unsigned offered = (kernel_offered() ? A_KERNEL : 0u) | (ex.impl->mmu ? A_KMAP : 0u) |
-				 (ex.impl->split ? A_SPLIT : 0u);
+	const unsigned offered =
+		(kernel_offered() ? A_KERNEL : 0u) | (ex.impl->mmu ? A_KMAP : 0u) | (ex.impl->split ? A_SPLIT : 0u);
 
 	for (unsigned i = 0; i < p->n; i++)
 		if (rec_desc(&p->r[i])->args & offered)

@@ -24,7 +24,13 @@
 
 /* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). That of
  * the kernel's tables is taken alone. */
-enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES, EX_LOCK_FIXMAP, EX_NLOCKS };
+enum {
+	EX_LOCK_PT = 0,
+	EX_LOCK_MM = EX_SPACES * REF_TABLES,
+	EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES,
+	EX_LOCK_FIXMAP,
+	EX_NLOCKS
+};
 
 enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS, TASK_SPINS };
 
@@ -121,7 +127,8 @@ struct exec {
 	struct task *cur;
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
-	uint8_t half;	      /* whose tables translate the kernel's half: A_KERNEL, A_KMAP, A_SPLIT, or nobody's */
+	unsigned step_limit; /* EX_STEP_LIMIT, and as much again for one repainting */
+	uint8_t half;	     /* whose tables translate the kernel's half: A_KERNEL, A_KMAP, A_SPLIT, or nobody's */
 	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU];  /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
 	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */

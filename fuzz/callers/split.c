@@ -95,13 +95,19 @@ static bool system_splits(void)
 	return !lin.env.force_pte && !lin.lacks;
 }
 
+/* What begins now could not end before the limit. */
+static bool out_of_steps(void)
+{
+	return hw.step > ex.step_limit - EX_STEP_LIMIT / 2;
+}
+
 /*
  * While some CPU lacks FEAT_BBM level 2 nothing of the map is changed before the repainting (the features are not
  * final), and afterwards only what it has repainted; after a failed one the kernel is dead.
  */
 static bool may_change(const struct split_place *s)
 {
-	if (!lin.on || lin.repainting || lin.exclusive || lin.dead || hw.step > EX_STEP_LIMIT / 2)
+	if (!lin.on || lin.repainting || lin.exclusive || lin.dead || out_of_steps())
 		return false;
 	return !lin.lacks || (lin.repainted && (s->memory || !s->linear));
 }
@@ -390,7 +396,7 @@ int run_repaint(const struct rec *r, struct rec *eff)
 		ex.cur->op.watched = false;
 		return 1;
 	}
-	if (lin.repainted || lin.dead || lin.exclusive || lin.env.force_pte || hw.step > EX_STEP_LIMIT / 2)
+	if (lin.repainted || lin.dead || lin.exclusive || lin.env.force_pte || out_of_steps())
 		return 0;
 	lin.repainting = true;
 	lin.rec = ex.cur->op.rec;
@@ -399,6 +405,8 @@ int run_repaint(const struct rec *r, struct rec *eff)
 	*eff = *r;
 	lin.left = ex.p->h.ncpu;
 	lin.flag = 1;
+	hw.calm_until = ex.step_limit +=
+		EX_STEP_LIMIT; /* 64K pages: four tables of 8192 entries, hardware's accesses included */
 	op_begin(&all);
 	lin.text_is_block = lin_leaf(lin.env.page_offset + lin.env.text.start, &desc) == 2;
 	lin.impl->repaint_prepare();
