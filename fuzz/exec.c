@@ -591,7 +591,6 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
-	hw.calm_until = ex.step_limit = EX_STEP_LIMIT;
 	hazard_init();
 }
 
@@ -752,6 +751,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	ex.half = kernel_half(p);
 	machine_config(p, &cfg);
 	hw_reset(&cfg);
+	hw.calm_until = ex.step_limit = EX_STEP_LIMIT;
 	ex.p = p;
 	ex.out = out;
 	ex.geo = &hw_geos[p->h.geo];
