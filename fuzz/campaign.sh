@@ -143,7 +143,6 @@ start_afl() { # INDEX
 	local left=$((end - SECONDS)) role=(-S "s$1")
 	[ $left -gt 0 ] || return 0
 	[ "$1" -ne 0 ] || role=(-M m0 -F "$dir/corpus")
-	[ -n "${started[afl-$1]:-}" ] || heal_afl "$dir/afl/${role[1]}"
 	# Custom mutators only; the rest are checks of the host that a shared or virtual machine cannot pass.
 	PTDIFF_STATS=$dir/afl-$1.stats AFL_CUSTOM_MUTATOR_LIBRARY=build/afl-mutator.so AFL_CUSTOM_MUTATOR_ONLY=1 \
 		AFL_NO_UI=1 AFL_NO_COLOR=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 \
@@ -304,6 +303,7 @@ rm -f "$dir"/*.stats
 for e in "$dir"/*.log; do [ ! -f "$e" ] || mv -f "$e" "$e.old"; done
 echo "fuzzing $impl for $seconds s: $nlf libFuzzer, $nafl AFL++; corpus $(find "$dir/corpus" -type f | wc -l) programs; $dir"
 t0=$SECONDS end=$((SECONDS + seconds))
+for e in "$dir"/afl/*/; do [ ! -d "$e" ] || heal_afl "${e%/}"; done # before libFuzzer is told of them
 for ((i = 0; i < nlf; i++)); do start libfuzzer-$i; done
 for ((i = 0; i < nafl; i++)); do start afl-$i; done
 tick=${FUZZ_STATUS:-5} next=$((SECONDS + tick))

@@ -3,9 +3,12 @@
  * AFL++'s shim: persistent mode and shared-memory input come from its driver (afl-clang-fast -fsanitize=fuzzer).
  *
  * Property: the state features of an execution reach AFL++ as edges of their own, and nothing stays set for the
- * next execution.
+ * next execution; no process outlives afl-fuzz.
  */
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "fuzz/engine.h"
 #include "fuzz/exec.h"
@@ -47,10 +50,18 @@ static unsigned edges_count(void)
 	return n;
 }
 
+/* In persistent mode a child stops itself between two inputs. When the fork server is killed then, the child would
+ * stay for ever, stopped, and keep every pipe that it has inherited open. */
+static void die_with_fork_server(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
+	pthread_atfork(NULL, NULL, die_with_fork_server);
 	engine_init();
 	engine_cov = edges_count;
 	exec_features = features;

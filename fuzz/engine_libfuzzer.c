@@ -21,7 +21,8 @@ int unlink(const char *path)
 	struct statvfs fs;
 	struct stat sb;
 
-	if (!stat(path, &sb) && sb.st_size && !statvfs(path, &fs) && fs.f_blocks && fs.f_bavail < 16) {
+	if (!stat(path, &sb) && sb.st_size && !statvfs(path, &fs) && fs.f_blocks &&
+	    fs.f_bavail * fs.f_frsize < 1u << 20) {
 		errno = ENOSPC;
 		return -1;
 	}
