@@ -56,8 +56,12 @@ static uint64_t length_of(const struct rec *r, const struct split_place *s, uint
 static struct split_range range_of(const struct rec *r)
 {
 	const struct split_place *s = &lin.spot[spot_of(r)];
-	const uint64_t off = offset_of(r, s), lo = lin_page(s->va) + off;
+	uint64_t off, lo;
 
+	if (!lin.on) /* there are no places: whoever asks returns at once */
+		return (struct split_range){0, 1};
+	off = offset_of(r, s);
+	lo = lin_page(s->va) + off;
 	return (struct split_range){lo, lo + length_of(r, s, off)};
 }
 
