@@ -113,6 +113,7 @@ if [ -n "$linux" ] && cc -std=gnu11 -O2 -I. tests/linux_seam_test.c -ldl -o $dir
 fi
 # What the threads argue about, counted.
 PTDIFF_IMPL=opt build/bench teardown
+build/bench create
 build/bench-bugs lazy
 # Minimizing the reproducer that the last `bugs` run found first, raw.
 raw=$(find build/bugs/*/spool -name '*.bin' 2>/dev/null | sort | head -n 1)

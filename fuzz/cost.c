@@ -282,7 +282,7 @@ static __attribute__((noinline)) void facts_of(struct cost_facts *f, const struc
 		.C = ex.cont,
 		.full = op->full,
 		.batch = p->young_batched,
-		.convert_flushes = !(p->fold_no_tlbi && hw.cfg.bbml >= 3),
+		.convert_flushes = !(p->fold_no_tlbi && hw_feature(HW_FEAT_BBML2_NOABORT)),
 		.ranges = hw.cfg.tlbirange,
 		.table_pages = 1u << ex.geo->table_bits,
 		.page_shift = ex.geo->page_shift,

@@ -5,7 +5,9 @@
  * Property: see exec.h. Each op runs on its CPU's task (a fiber); an event fires before the step its anchor
  * names; a parked task goes on when its CPU has its next op, when somebody needs a lock of its, or at the end.
  */
+#include "callers/kmap.h"
 #include "callers/kernel.h"
+#include "callers/split.h"
 #include "exec_internal.h"
 
 #include <stdarg.h>
@@ -84,6 +86,9 @@ static const struct {
 	[HW_F_DOUBLE_FREE] = {"lifetime", false},
 	[HW_F_PAGE_REACHABLE] = {"lifetime", false},
 	[HW_F_BBM_CONFLICT] = {"bbm", false},
+	[HW_F_FIXMAP_EMPTY] = {"fixmap", false},
+	[HW_F_FIXMAP_STALE] = {"fixmap", false},
+	[HW_F_FIXMAP_UNPUBLISHED] = {"fixmap", false},
 	[HW_F_CONTEXT] = {"context", false},
 	[HW_F_LOCK] = {"context", false},
 	[HW_F_WARN] = {"crash", false},
@@ -139,12 +144,13 @@ void task_wait(unsigned lock, bool shared)
 
 static bool is_active(const struct task *t)
 {
-	return t->state == TASK_PARKED || t->state == TASK_WAITS || t->state == TASK_WAITS_READERS;
+	return t->state == TASK_PARKED || t->state == TASK_WAITS || t->state == TASK_WAITS_READERS ||
+	       t->state == TASK_SPINS;
 }
 
 static bool is_reading(const struct task *t)
 {
-	return is_active(t) && t->op.lockless;
+	return is_active(t) && (t->op.lockless || t->op.rcu);
 }
 
 /* Tables are freed when every reader that runs with interrupts off has left [tlb_remove_table()]. */
@@ -283,7 +289,7 @@ static void lockless_progress(const struct opctx *c)
 static void step_limit(const struct opctx *c)
 {
 	ex.out->timeout = true;
-	ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %d steps", EX_STEP_LIMIT);
+	ex_finding("crash", op_descs[c->r->kind].name, "timeout", "more than %u steps", ex.step_limit);
 	task_abort();
 }
 
@@ -301,6 +307,8 @@ static __attribute__((noinline)) void step_slow(struct task *t, enum hw_class cl
 	if (c->lockless)
 		lockless_progress(c);
 	hw.cpu = t->cpu;
+	if (c->watched)
+		split_step(cls, p, fn);
 }
 
 /* Steps that somebody waits for; the ordinals of other classes need no counting. */
@@ -316,14 +324,14 @@ static void on_step(enum hw_class cls, const void *p, const char *fn, int line)
 	c = &t->op;
 	if (ex.stop)
 		task_abort();
-	if (hw.step > EX_STEP_LIMIT)
+	if (hw.step > ex.step_limit)
 		step_limit(c);
 	if (c->nested)
 		return;
 	c->ord[HW_C_ANY]++;
 	c->ord[cls]++;
 	if ((store && (uintptr_t)p - c->own >= c->own_bytes) || c->armed & (1u << cls | 1u << HW_C_ANY) ||
-	    c->lockless || hazard_queued)
+	    c->lockless || c->watched || hazard_queued)
 		step_slow(t, cls, p, fn);
 }
 
@@ -332,7 +340,8 @@ void exec_listen(void)
 	const struct opctx *c = &ex.cur->op;
 
 	hw.calm = 0;
-	if (ex.stop || c->lockless || hazard_queued || c->armed & 1u << HW_C_ANY || hw.on_step != on_step)
+	if (ex.stop || c->lockless || c->watched || hazard_queued || c->armed & 1u << HW_C_ANY ||
+	    hw.on_step != on_step)
 		return;
 	hw.own = c->own;
 	hw.own_bytes = c->own_bytes;
@@ -341,9 +350,13 @@ void exec_listen(void)
 
 /* --- running ops */
 
-/* A kernel thread works for itself; everything else is done for a user. */
+/* A kernel thread works for itself; everything else is done for a user. The kernel's half is one owner's. */
 static bool may_run(const struct rec *r)
 {
+	const unsigned half = op_descs[r->kind].args & A_HALF;
+
+	if (half && ex.half && half != ex.half)
+		return false;
 	return ex.cpu_space[r->cpu] >= 0 || op_descs[r->kind].args & ~(A_PAGE | A_NR);
 }
 
@@ -420,6 +433,25 @@ static struct task *task_blocker(const struct task *t)
 	return l->readers && !t->waits_shared ? &ex.task[__builtin_ctz(l->readers)] : NULL;
 }
 
+/* `t` waits for what others do: the next one that can goes on, in turn, then `t`. */
+static void task_spin(struct task *t)
+{
+	static const unsigned n = HW_MAX_CPU;
+	const unsigned me = (unsigned)(t - ex.task);
+
+	for (unsigned i = 1; i <= n; i++) {
+		struct task *u = &ex.task[(me + t->spin + i) % n];
+
+		if (u == t || !is_active(u) || task_blocker(u))
+			continue;
+		t->spin = (uint8_t)((t->spin + i) % n);
+		task_switch_in(u);
+		break;
+	}
+	if (!ex.stop && t->state == TASK_SPINS)
+		task_switch_in(t);
+}
+
 /* Lets `t` go on until its op is done, it parks or it waits; first whoever it waits for, and whom that one waits
  * for. Locks have an order, so the chain ends; a reader that waits for a writer that waits for readers is let go. */
 static void task_step(struct task *t)
@@ -431,15 +463,42 @@ static void task_step(struct task *t)
 			break; /* it is whoever let us run */
 		t = b;
 	}
-	task_switch_in(t);
+	if (t->state == TASK_SPINS)
+		task_spin(t);
+	else
+		task_switch_in(t);
 }
 
 /* Runs `t` until its op is done or it is parked again. */
 static void task_run(struct task *t)
 {
 	task_switch_in(t);
-	while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS) && !ex.stop)
+	while ((t->state == TASK_WAITS || t->state == TASK_WAITS_READERS || t->state == TASK_SPINS) && !ex.stop)
 		task_step(t);
+}
+
+void exec_spin(void)
+{
+	task_stop(TASK_SPINS);
+}
+
+bool exec_is_active(unsigned task)
+{
+	return is_active(&ex.task[task]);
+}
+
+void exec_start(unsigned cpu)
+{
+	struct task *t = ex.on[cpu];
+
+	memset(&t->op, 0, sizeof(t->op));
+	t->op.rec = ex.cur->op.rec;
+	t->op.r = ex.cur->op.r;
+	t->op.ev_lo = t->op.ev_hi = ex.cur->op.ev_lo;
+	t->sp = ex.cpu_space[cpu] >= 0 ? &ex.space[ex.cpu_space[cpu]] : &ex.space[0];
+	t->state = TASK_PARKED;
+	ex.out->ops++;
+	exec_stats.ops[t->op.r->kind]++;
 }
 
 void exec_wait_for_others(const struct space *sp)
@@ -490,7 +549,7 @@ static unsigned run_record(unsigned i)
 	/* What this CPU's earlier sections left pending is visible by now: the window in which others see it late
 	 * is the op's own (the lock's release has ordered it before anything that follows). Nothing of that for what the
 	 * kernel maps for itself. */
-	if (!(op_descs[r->kind].args & A_KERNEL))
+	if (!(op_descs[r->kind].args & A_HALF))
 		hw_do_drain(r->cpu, -1);
 	task_run(t);
 	return end;
@@ -532,12 +591,13 @@ void exec_init(void)
 	hw.on_bug = on_bug;
 	hw.on_free = on_free;
 	hw.trace = NULL;
-	hw.calm_until = EX_STEP_LIMIT;
 	hazard_init();
 }
 
-static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
+static void machine_config(const struct prog *p, struct hw_config *cfg)
 {
+	const struct prog_hdr *h = &p->h;
+
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->geo = h->geo;
 	cfg->ncpu = h->ncpu;
@@ -556,6 +616,7 @@ static void machine_config(const struct prog_hdr *h, struct hw_config *cfg)
 	cfg->early = h->early;
 	cfg->alloc_fails = h->alloc_fails;
 	cfg->salt = h->salt;
+	split_config(p, cfg); /* knows ex.half */
 }
 
 /* The window straddles two level-3 tables below one level-2 table: its first two blocks end the one, the
@@ -662,6 +723,21 @@ static void choose_geometry(struct prog *p, const struct pt_impl *impl)
 	prog_normalize(p);
 }
 
+/*
+ * There is one kernel root: it belongs to the first op or event of the program that uses the kernel's half and whose code
+ * the implementation has. Ops of the other kinds are skipped.
+ */
+static uint8_t kernel_half(const struct prog *p)
+{
+	const unsigned offered =
+		(kernel_offered() ? A_KERNEL : 0u) | (ex.impl->mmu ? A_KMAP : 0u) | (ex.impl->split ? A_SPLIT : 0u);
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (rec_desc(&p->r[i])->args & offered)
+			return (uint8_t)(rec_desc(&p->r[i])->args & A_HALF);
+	return 0;
+}
+
 static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *out)
 {
 	struct hw_config cfg;
@@ -671,10 +747,12 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	out->page = -1;
 	choose_geometry(p, impl);
 	impl = impl_for_geo(impl, p->h.geo);
-	machine_config(&p->h, &cfg);
-	hw_reset(&cfg);
-	ex.p = p;
 	ex.impl = impl;
+	ex.half = kernel_half(p);
+	machine_config(p, &cfg);
+	hw_reset(&cfg);
+	hw.calm_until = ex.step_limit = EX_STEP_LIMIT;
+	ex.p = p;
 	ex.out = out;
 	ex.geo = &hw_geos[p->h.geo];
 	ex.cont_bits = ex.geo->cont_bits;
@@ -709,6 +787,8 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 			      .folios = ex.folio[p->h.geo],
 			      .nfolios = EX_FOLIOS};
 	impl->reset(&env);
+	kmap_reset();
+	split_reset();
 }
 
 /* At the end everything is quiescent: each page of the window must read, and translate, as specified. */
@@ -739,6 +819,10 @@ static void check_end(void)
 		kernel_check_end();
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		hw_do_drain(c, -1);
+	if (kmap.on)
+		kmap_check_end();
+	if (split_on())
+		split_check_end();
 	for (unsigned i = 0; i < EX_SPACES && !ex.stop; i++)
 		if (ex.space[i].alive)
 			final_check(&ex.space[i]);

@@ -24,9 +24,15 @@
 
 /* Locks, by hw_lock id. Order: mmap locks, first space first; then table locks, the child's before the parent's (fork). That of
  * the kernel's tables is taken alone. */
-enum { EX_LOCK_PT = 0, EX_LOCK_MM = EX_SPACES * REF_TABLES, EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES, EX_NLOCKS };
+enum {
+	EX_LOCK_PT = 0,
+	EX_LOCK_MM = EX_SPACES * REF_TABLES,
+	EX_LOCK_KERNEL = EX_LOCK_MM + EX_SPACES,
+	EX_LOCK_FIXMAP,
+	EX_NLOCKS
+};
 
-enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS };
+enum task_state { TASK_IDLE, TASK_READY, TASK_PARKED, TASK_WAITS, TASK_WAITS_READERS, TASK_SPINS };
 
 /* A user address space and what the driver knows of it. */
 struct space {
@@ -80,6 +86,8 @@ struct opctx {
 	uint32_t ord[HW_NCLASS]; /* steps of each class so far */
 	bool inside;		 /* between begin and end of the op (events at its end come later) */
 	bool lockless;
+	bool watched; /* an op on the linear map: callers/split.c sees each step */
+	bool rcu;     /* it reads tables that may not be freed meanwhile */
 	bool effective;
 	bool nested; /* steps are not the op's: an interrupt's, a context switch's */
 	uint8_t ran; /* CPUs the task ran on inside the innermost call of the kernel's seam */
@@ -99,6 +107,7 @@ struct task {
 	bool started;	   /* its fiber is set up */
 	uint8_t waits;	   /* TASK_WAITS: lock it needs */
 	bool waits_shared; /* for reading */
+	uint8_t spin;	   /* TASK_SPINS: whose turn it was last */
 	int8_t waits_for;  /* waits == EX_NLOCKS: until that task's op is over */
 	uint8_t cpu;	   /* that it runs on: its own number until it migrates */
 	struct space *sp;  /* address space that it works on now */
@@ -118,6 +127,8 @@ struct exec {
 	struct task *cur;
 	struct space *sp; /* address space of the running task or event */
 	struct space space[EX_SPACES];
+	unsigned step_limit; /* EX_STEP_LIMIT, and as much again for one repainting */
+	uint8_t half;	     /* whose tables translate the kernel's half: A_KERNEL, A_KMAP, A_SPLIT, or nobody's */
 	struct kspace kernel;
 	int cpu_space[HW_MAX_CPU];  /* whose user code runs there; EX_NOBODY: a kernel thread (lazy TLB) */
 	int cpu_loaded[HW_MAX_CPU]; /* whose tables it has loaded, also when lazy; EX_NOBODY: those of a dead one */
@@ -291,6 +302,11 @@ void exec_listen(void);
 void task_wait(unsigned lock, bool shared);	   /* lets its owner go on, then returns */
 void exec_wait_for_others(const struct space *sp); /* until no other task is inside an op on that space */
 bool exec_anyone_parked(void);
+/* Lets another task go on that can, and comes back; the caller waits for what others do, or is preempted. */
+void exec_spin(void);
+/* Starts the op of the running task on the idle task of another CPU too, without events. */
+void exec_start(unsigned cpu);
+bool exec_is_active(unsigned task);
 bool exec_holds_lock(unsigned cpu); /* its task does, of a table */
 /* Exception entry or return, or the effect of ISB, on this CPU. */
 void exec_context_sync(unsigned cpu);

@@ -29,7 +29,8 @@ static struct impl_set sets[MAX_SETS];
 static unsigned nsets;
 
 static const struct pt_impl *const linked[] = {&impl_opt,    &impl_opt_v1,   &impl_opt_v2,
-					       &impl_opt_v3, &impl_opt_none, &impl_deferred};
+					       &impl_opt_v3, &impl_opt_none, &impl_opt_remap, &impl_opt_ops,
+					       &impl_deferred};
 static bool linked_ready[sizeof(linked) / sizeof(linked[0])];
 
 const struct pt_impl *impl_for_geo(const struct pt_impl *impl, unsigned geo)

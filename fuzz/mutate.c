@@ -22,6 +22,8 @@ enum group {
 	GROUP_USER,
 	GROUP_IRQ,    /* and interrupts that map kernel pages */
 	GROUP_KERNEL, /* kernel mappings, with some user ops between them */
+	GROUP_CREATE, /* the kernel's map is created */
+	GROUP_SPLIT,  /* and taken apart */
 };
 
 struct mut {
@@ -79,14 +81,19 @@ static unsigned geometric(struct mut *m, unsigned max)
 	return n;
 }
 
-static uint64_t kernel_kinds(const struct op_desc *d, unsigned n)
+static uint64_t kinds_with(const struct op_desc *d, unsigned n, unsigned args)
 {
 	uint64_t mask = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		if (d[i].args & A_KERNEL)
+		if (d[i].args & args)
 			mask |= 1ull << i;
 	return mask;
+}
+
+static uint64_t kernel_kinds(const struct op_desc *d, unsigned n)
+{
+	return kinds_with(d, n, A_KERNEL);
 }
 
 /* By what it contains; sometimes something else comes in. */
@@ -97,6 +104,8 @@ static enum group group_of(struct mut *m)
 	for (unsigned i = 0; i < m->p.n; i++) {
 		if (!m->p.r[i].is_event && op_descs[m->p.r[i].kind].args & A_KERNEL)
 			return GROUP_KERNEL;
+		if (!m->p.r[i].is_event && op_descs[m->p.r[i].kind].args & (A_KMAP | A_SPLIT))
+			return op_descs[m->p.r[i].kind].args & A_KMAP ? GROUP_CREATE : GROUP_SPLIT;
 		irq |= m->p.r[i].is_event && m->p.r[i].kind == EV_irq;
 	}
 	if (percent(m, 3))
@@ -112,6 +121,10 @@ static void read_masks(struct mut *m)
 		ops &= ~kernel_kinds(op_descs, OP_NKINDS);
 		evs &= ~kernel_kinds(ev_descs, EV_NKINDS);
 	}
+	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT)
+		ops = kinds_with(op_descs, OP_NKINDS, m->group == GROUP_CREATE ? A_KMAP : A_SPLIT);
+	else
+		ops &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
 	if (m->group == GROUP_IRQ)
 		evs |= 1u << EV_irq;
 	m->ops_allowed = ops & ~m->p.h.ops_off;
@@ -782,6 +795,34 @@ static bool do_insert_kernel(struct mut *m)
 	return insert(m, at, r, s->n);
 }
 
+/* Somebody works on the tables that a walker is in, or on a leaf next to the one that is being split. */
+static bool do_insert_map_race(struct mut *m)
+{
+	static const uint8_t rival[] = {OP_walk_free, OP_walk_free, OP_walk_free, OP_split, OP_set_memory};
+	const unsigned at = any_boundary(m);
+	struct rec r[4];
+	unsigned n = 0, k = below(m, 5);
+
+	if (m->p.h.ncpu < 2)
+		m->p.h.ncpu = 2;
+	if (percent(m, 30)) { /* the table is to come back */
+		fill_op(m, &r[n], OP_walk_free, NULL);
+		r[n++].a = 0;
+	}
+	fill_op(m, &r[n], k < 3 ? OP_walk : k == 3 ? OP_set_memory : OP_split, NULL);
+	if (k < 3)
+		r[n].a = (uint8_t)(14 | below(m, 2) << 4 | 3 << 6), r[n].b = percent(m, 70) ? 0 : r[n].b;
+	r[n].cpu = 0;
+	n++;
+	r[n] = (struct rec){.is_event = 1, .kind = EV_park, .anchor = HW_C_ANY};
+	r[n++].nr = (uint16_t)(1 + below(m, k < 3 ? 12 : 40));
+	fill_op(m, &r[n], rival[k], &r[n - 2]);
+	if (k < 3)
+		r[n].a = 0;
+	r[n++].cpu = 1;
+	return insert(m, at, r, n);
+}
+
 static bool do_delete_op(struct mut *m)
 {
 	const unsigned i = any_op(m);
@@ -1133,7 +1174,9 @@ static void fill_program(struct mut *m, unsigned nops)
 
 		if (m->group == GROUP_KERNEL && x < 55)
 			do_insert_kernel(m);
-		else if (m->group == GROUP_KERNEL)
+		else if (m->group == GROUP_SPLIT && x < 15)
+			do_insert_map_race(m);
+		else if (m->group >= GROUP_KERNEL)
 			do_insert_op(m);
 		else if (x < 20 || !m->p.n)
 			do_insert_pair(m);
@@ -1157,7 +1200,13 @@ static void draw_group(struct mut *m)
 	struct prog_hdr *h = &m->p.h;
 	const unsigned x = below(m, 100);
 
-	m->group = x < 76 ? GROUP_USER : x < 80 ? GROUP_IRQ : GROUP_KERNEL;
+	m->group = x < 62 ? GROUP_USER : x < 66 ? GROUP_IRQ : x < 84 ? GROUP_KERNEL : x < 92 ? GROUP_CREATE : GROUP_SPLIT;
+	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT) {
+		h->ops_off &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
+		h->bbml = percent(m, 75) ? 3 : h->bbml;
+		h->geo = percent(m, 75) ? HW_GEO_SMALL : percent(m, 60) ? HW_GEO_4K : h->geo;
+		return;
+	}
 	if (m->group != GROUP_KERNEL) {
 		h->ops_off &= ~kernel_kinds(op_descs, OP_NKINDS);
 		return;

@@ -26,8 +26,11 @@
 enum {
 	A_PAGE = 1,
 	A_NR = 2,
-	A_KERNEL = 4,  /* by the kernel, on its own mappings */
-	A_KTHREAD = 8, /* also on a CPU that runs no user now */
+	A_KERNEL = 4,			      /* by the kernel, on its own mappings */
+	A_KTHREAD = 8,			      /* also on a CPU that runs no user now */
+	A_KMAP = 16,			      /* on the kernel's map as a whole (callers/kmap.h) */
+	A_SPLIT = 32,			      /* on the linear map (callers/split.h) */
+	A_HALF = A_KERNEL | A_KMAP | A_SPLIT, /* uses the kernel's half, which has one root: see kernel_half() */
 };
 
 enum op_kind {
@@ -48,7 +51,7 @@ struct op_field {
 	uint8_t byte, shift, bits;
 	const char *const *words;
 };
-#define OP_MAX_FIELDS 8
+#define OP_MAX_FIELDS 9 /* and one that ends them */
 struct op_desc {
 	const char *name, *help;
 	uint8_t weight;			      /* relative frequency in generation */

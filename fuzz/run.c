@@ -6,7 +6,9 @@
  * (a flush before anything new is mapped) it is done here.
  */
 #include "callers/callers.h"
+#include "callers/kmap.h"
 #include "callers/kernel.h"
+#include "callers/split.h"
 
 #include <string.h>
 
@@ -485,7 +487,8 @@ void run_event(const struct rec *r, struct rec *eff)
 	int agent = agent_of(r);
 
 	if (r->kind == EV_irq) {
-		kernel_irq(r, eff);
+		if (ex.kernel.on)
+			kernel_irq(r, eff);
 		return;
 	}
 	if (r->kind == EV_drain) {
@@ -495,6 +498,10 @@ void run_event(const struct rec *r, struct rec *eff)
 	if (agent < 0)
 		return;
 	eff->cpu = (uint8_t)agent;
+	if (kmap.on && kmap_event(r, (unsigned)agent))
+		return;
+	if (split_on() && split_event(r, (unsigned)agent))
+		return;
 	switch (r->kind) {
 	case EV_read:
 	case EV_write:

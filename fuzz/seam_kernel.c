@@ -425,7 +425,7 @@ void kernel_move(const struct rec *r, struct rec *eff)
 
 	if (to == t->cpu)
 		to = (to + 1) % ex.p->h.ncpu;
-	if (!(op_descs[t->op.r->kind].args & A_KERNEL) || t->pt.preempt_count || to == t->cpu ||
+	if (!ex.kernel.on || !(op_descs[t->op.r->kind].args & A_KERNEL) || t->pt.preempt_count || to == t->cpu ||
 	    ex.lock[EX_LOCK_KERNEL].owner == (int)task_id(t) || ex.on[to]->state != TASK_IDLE)
 		return;
 	eff->cpu = (uint8_t)to;
@@ -449,14 +449,6 @@ void kernel_op_starts(const struct rec *r)
 		exec_context_sync(t->cpu);
 		ex.kernel.in_kernel &= (uint8_t)~bit;
 	}
-}
-
-static bool is_wanted(const struct prog *p)
-{
-	for (unsigned i = 0; i < p->n; i++)
-		if (rec_desc(&p->r[i])->args & A_KERNEL)
-			return true;
-	return false;
 }
 
 /* As for user spaces, the window straddles two level-3 tables; the second one is made when it is needed. */
@@ -495,7 +487,7 @@ void kernel_reset(void)
 	struct kspace *k = &ex.kernel;
 	const struct pt_profile *f = &ex.impl->profile;
 
-	k->on = kernel_offered() && is_wanted(ex.p);
+	k->on = ex.half == A_KERNEL;
 	k->in_kernel = k->used = 0;
 	memset(k->known, 0, sizeof(k->known));
 	k->pt = (struct pt_mm){.id = PT_MM_KERNEL};

@@ -19,9 +19,9 @@ static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
 {
 	struct xlation x = {.va = va, .size = 1ull << hw_m.shift[level], .oa = v & hw_m.oa_mask, .val = v};
 
-	if (level == 3 && (v & HW_D_CONT)) {
+	if (level >= 2 && (v & HW_D_CONT)) {
 		x.cont = true;
-		x.size = 1ull << block_shift();
+		x.size = 1ull << run_shift(level);
 		x.va &= ~(x.size - 1);
 		x.oa &= ~(x.size - 1);
 	} else if (level < 3) {
@@ -52,20 +52,23 @@ static struct xlation xlation_of_stale(const struct hw_stale *e)
 	struct xlation x = xlation_of(e->va, e->val, stale_level(e));
 
 	if (stale_partial(e)) {
-		x.va += (uint64_t)e->lo << hw_m.page_shift;
-		x.oa += (uint64_t)e->lo << hw_m.page_shift;
-		x.size = (uint64_t)(e->hi - e->lo) << hw_m.page_shift;
-		x.pages = true;
+		const unsigned unit = hw_m.shift[stale_level(e)];
+
+		x.va += (uint64_t)e->lo << unit;
+		x.oa += (uint64_t)e->lo << unit;
+		x.size = (uint64_t)(e->hi - e->lo) << unit;
+		x.pages = stale_level(e) == 3;
 	}
 	return x;
 }
 
-/* What a store must not do: level 1 and above permit another size or contiguous bit. */
-static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new)
+/* What a store must not do: where all CPUs that may hold the old one have level 1 and above, another size or
+ * contiguous bit is permitted. */
+static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new, unsigned cpus)
 {
 	const enum hw_finding f = bbm_compare(old, new);
 
-	return f == HW_F_BBM_CONT && hw.cfg.bbml ? HW_F_NONE : f;
+	return f == HW_F_BBM_CONT && hw_bbml_of(cpus) ? HW_F_NONE : f;
 }
 
 /*
@@ -77,7 +80,7 @@ bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new)
 {
 	const struct xlation a = xlation_of_stale(old), b = xlation_of_stale(new);
 
-	return hw.cfg.bbml < 3 && bbm_compare(&a, &b) != HW_F_NONE;
+	return bbm_compare(&a, &b) != HW_F_NONE;
 }
 
 bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, unsigned level)
@@ -85,7 +88,7 @@ bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, un
 	const struct xlation a = xlation_of_stale(old);
 	const struct xlation b = xlation_of(va & ~((1ull << hw_m.shift[level]) - 1), desc, level);
 
-	return hw.cfg.bbml < 3 && bbm_compare(&a, &b) != HW_F_NONE;
+	return bbm_compare(&a, &b) != HW_F_NONE;
 }
 
 static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
@@ -112,7 +115,7 @@ static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsi
 		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
 			continue;
 		old = xlation_of_stale(e);
-		worst = worse(worst, bbm_rule(&old, x));
+		worst = worse(worst, bbm_rule(&old, x, e->tlb));
 	}
 	return worst;
 }
@@ -120,18 +123,20 @@ static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsi
 /* Against valid neighbours of the block, which a TLB may hold at any time. */
 static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uint64_t va)
 {
-	const uint32_t first = loc_block(loc);
-	const uint64_t base = va & ~((1ull << block_shift()) - 1);
+	const struct hw_frame *f = frame_of(loc);
+	const unsigned level = f->level, users = hw_m.frame[f->home].users;
+	const uint32_t first = loc & ~(run_entries(level) - 1);
+	const uint64_t base = va & ~((1ull << run_shift(level)) - 1);
 	enum hw_finding worst = HW_F_NONE;
 
-	for (uint32_t l = first; l < first + hw_m.ncont; l++) {
+	for (uint32_t l = first; l < first + run_entries(level); l++) {
 		const uint64_t v = coh_read(l);
 		struct xlation old;
 
-		if (l == loc || !desc_is_leaf(v, 3) || desc_is_poison(v))
+		if (l == loc || !desc_is_leaf(v, level) || desc_is_poison(v) || !((v | x->val) & HW_D_CONT))
 			continue;
-		old = xlation_of(base + ((uint64_t)(l - first) << hw_m.page_shift), v, 3);
-		worst = worse(worst, bbm_rule(&old, x));
+		old = xlation_of(base + ((uint64_t)(l - first) << hw_m.shift[level]), v, level);
+		worst = worse(worst, bbm_rule(&old, x, users));
 	}
 	return worst;
 }
@@ -173,6 +178,8 @@ void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *f
 	else /* a block: smaller ones anywhere in it; rare enough to look at all */
 		for (unsigned b = 0; b < STALE_HASH; b++)
 			worst = worse(worst, check_list(b, &x, f->asid));
+	if (f->level == 2)
+		worst = worse(worst, check_siblings(loc, &x, va));
 	if (worst != HW_F_NONE)
 		hw_find(worst, fn, line);
 }

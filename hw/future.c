@@ -120,6 +120,7 @@ uint64_t hw_future_hash(void)
 	for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 		h = h * 31 + ((uint64_t)hw_m.ctx[a].root << 16 | hw_m.ctx[a].asid);
 	h = h * 31 + hw_m.kernel_root;
+	h = (h * 31 + hw_m.reserved) * 31 + hw_m.flushed;
 	for (unsigned l = 0; hw_m.npend && l < LOCK_MAX; l++)
 		h = h * 31 + (uint64_t)(int64_t)hw_m.lock[l].last;
 	if (hw.cfg.xlate == HW_XLATE_ALTERNATE)

@@ -8,10 +8,10 @@
 #include "internal.h"
 
 const struct hw_geo hw_geos[HW_NGEO] = {
-	[HW_GEO_SMALL] = {"small", 12, 4, 3, 2, 1},
-	[HW_GEO_4K] = {"4k", 12, 9, 4, 4, 1},
-	[HW_GEO_16K] = {"16k", 14, 11, 4, 7, 2},
-	[HW_GEO_64K] = {"64k", 16, 13, 3, 5, 3},
+	[HW_GEO_SMALL] = {"small", 12, 4, 3, 2, 1, 2},
+	[HW_GEO_4K] = {"4k", 12, 9, 4, 4, 1, 4},
+	[HW_GEO_16K] = {"16k", 14, 11, 4, 7, 2, 5},
+	[HW_GEO_64K] = {"64k", 16, 13, 3, 5, 3, 5},
 };
 
 static uint64_t mix(uint64_t x)
@@ -50,6 +50,9 @@ const char *hw_finding_str(enum hw_finding f)
 		[HW_F_FREE_REACHABLE] = "free-reachable",
 		[HW_F_DOUBLE_FREE] = "double-free",
 		[HW_F_PAGE_REACHABLE] = "page-reachable",
+		[HW_F_FIXMAP_EMPTY] = "empty-slot",
+		[HW_F_FIXMAP_STALE] = "stale-slot",
+		[HW_F_FIXMAP_UNPUBLISHED] = "unpublished-slot",
 		[HW_F_CONTEXT] = "sleep-in-atomic",
 		[HW_F_LOCK] = "unlock-unheld",
 		[HW_F_WARN] = "warn",

@@ -60,6 +60,7 @@ enum hw_feature {
 	HW_FEAT_BBML2,	       /* FEAT_BBM level 2; a conflict may still abort */
 	HW_FEAT_BBML2_NOABORT, /* every CPU tolerates changes of block size / contiguous bit, no aborts */
 	HW_FEAT_ETS2,
+	HW_FEAT_BBML2_NOABORT_CPU, /* this CPU does, whatever the others do */
 };
 
 /* `fn`/`line`: place of the call; `fn` must be a string constant (it becomes part of signatures). */
@@ -85,6 +86,8 @@ void hw_table_free(void *table, const char *fn, int line);
 /* Physical address of table memory and back. */
 uint64_t hw_table_pa(const void *table);
 void *hw_table_va(uint64_t pa);
+/* A pointer through which slot i of the fixmap is accessed: what it reaches is what the slot maps at that moment. */
+void *hw_alias_ptr(unsigned slot);
 bool hw_feature(enum hw_feature f);
 /* The running task (SP_EL0): what the driver gave hw_set_current() for this CPU. No step. */
 void *hw_current(void);

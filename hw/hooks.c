@@ -44,6 +44,16 @@ static __attribute__((noinline)) void bad_store(uint32_t loc, const char *fn, in
 	hw_find(frame_of(loc)->state == FRAME_FREED ? HW_F_FREED_STORE : HW_F_OUTSIDE, fn, line);
 }
 
+/* A store through a temporary mapping. */
+static enum alias_result alias_of(void **p, const char *fn, int line)
+{
+	const void *at = *p;
+	const enum alias_result r = alias_resolve(&at, true, fn, line);
+
+	*p = (void *)(uintptr_t)at;
+	return r;
+}
+
 static __attribute__((noinline)) void trace(int kind, const void *p, uint64_t old, uint64_t val, uint64_t cmp,
 					    bool ok, const char *fn, int line)
 {
@@ -82,8 +92,13 @@ uint64_t hw_load(const void *p, enum hw_order o, const char *fn, int line)
 	(void)o; /* loads execute in order */
 	step(HW_C_LOAD, p, fn, line);
 	off = arena_off(p);
-	if (unlikely(off >= ARENA_BYTES))
-		return *(const uint64_t *)p;
+	if (unlikely(off >= ARENA_BYTES)) {
+		const enum alias_result r = alias_resolve(&p, false, fn, line);
+
+		if (r != ALIAS_TABLE)
+			return r == ALIAS_NONE ? *(const uint64_t *)p : 0;
+		off = arena_off(p);
+	}
 	v = own_read((uint32_t)(off >> 3));
 	if (unlikely(hw.trace != NULL))
 		trace(HW_T_LOAD, p, v, v, 0, true, fn, line);
@@ -108,9 +123,16 @@ void hw_store(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
 	off = arena_off(p);
 	loc = (uint32_t)(off >> 3);
 	if (unlikely(off >= ARENA_BYTES)) {
-		order_before(o);
-		*(uint64_t *)p = v;
-		return;
+		const enum alias_result r = alias_of(&p, fn, line);
+
+		if (r == ALIAS_NONE) {
+			order_before(o);
+			*(uint64_t *)p = v;
+		}
+		if (r != ALIAS_TABLE)
+			return;
+		off = arena_off(p);
+		loc = (uint32_t)(off >> 3);
 	}
 	if (unlikely(!loc_live(loc, off))) {
 		bad_store(loc, fn, line);
@@ -150,10 +172,18 @@ uint64_t hw_xchg(void *p, uint64_t v, enum hw_order o, const char *fn, int line)
 	off = arena_off(p);
 	loc = (uint32_t)(off >> 3);
 	if (unlikely(off >= ARENA_BYTES)) {
-		order_before(o);
-		old = *(uint64_t *)p;
-		*(uint64_t *)p = v;
-		return old;
+		const enum alias_result r = alias_of(&p, fn, line);
+
+		if (r == ALIAS_NONE) {
+			order_before(o);
+			old = *(uint64_t *)p;
+			*(uint64_t *)p = v;
+			return old;
+		}
+		if (r != ALIAS_TABLE)
+			return 0;
+		off = arena_off(p);
+		loc = (uint32_t)(off >> 3);
 	}
 	if (unlikely(!loc_live(loc, off))) {
 		bad_store(loc, fn, line);
@@ -176,11 +206,19 @@ uint64_t hw_cmpxchg(void *p, uint64_t old, uint64_t n, enum hw_order o, const ch
 	off = arena_off(p);
 	loc = (uint32_t)(off >> 3);
 	if (unlikely(off >= ARENA_BYTES)) {
-		order_before(o);
-		cur = *(uint64_t *)p;
-		if (cur == old)
-			*(uint64_t *)p = n;
-		return cur;
+		const enum alias_result r = alias_of(&p, fn, line);
+
+		if (r == ALIAS_NONE) {
+			order_before(o);
+			cur = *(uint64_t *)p;
+			if (cur == old)
+				*(uint64_t *)p = n;
+			return cur;
+		}
+		if (r != ALIAS_TABLE)
+			return 0;
+		off = arena_off(p);
+		loc = (uint32_t)(off >> 3);
 	}
 	if (unlikely(!loc_live(loc, off))) {
 		bad_store(loc, fn, line);
@@ -205,10 +243,18 @@ static uint64_t fetch_bits(void *p, uint64_t set, uint64_t clear, enum hw_order 
 	off = arena_off(p);
 	loc = (uint32_t)(off >> 3);
 	if (unlikely(off >= ARENA_BYTES)) {
-		order_before(o);
-		old = *(uint64_t *)p;
-		*(uint64_t *)p = (old | set) & ~clear;
-		return old;
+		const enum alias_result r = alias_of(&p, fn, line);
+
+		if (r == ALIAS_NONE) {
+			order_before(o);
+			old = *(uint64_t *)p;
+			*(uint64_t *)p = (old | set) & ~clear;
+			return old;
+		}
+		if (r != ALIAS_TABLE)
+			return 0;
+		off = arena_off(p);
+		loc = (uint32_t)(off >> 3);
 	}
 	if (unlikely(!loc_live(loc, off))) {
 		bad_store(loc, fn, line);
@@ -251,6 +297,9 @@ void hw_clear_page(void *table, const char *fn, int line)
 	uint32_t loc;
 
 	step(HW_C_STORE, table, fn, line);
+	hw.nclears++;
+	if (arena_off(table) >= ARENA_BYTES && alias_of(&table, fn, line) == ALIAS_REFUSED)
+		return;
 	off = arena_off(table) & ~((1ull << HW_FRAME_SHIFT) - 1);
 	loc = (uint32_t)(off >> 3);
 	if (off >= ARENA_BYTES || !loc_live(loc, 0)) {
@@ -295,6 +344,8 @@ static void dsb(enum hw_domain d, enum hw_access_type t)
 	}
 	if (t == HW_BAR_FULL && c->nmarked)
 		tlbi_complete(hw.cpu, ish);
+	if (t == HW_BAR_FULL && unlikely(hw_m.flushed >> hw.cpu & 1))
+		kernel_forgotten(hw.cpu);
 }
 
 void hw_barrier(enum hw_barrier_kind k, enum hw_domain d, enum hw_access_type t, const char *fn, int line)
@@ -387,9 +438,11 @@ bool hw_feature(enum hw_feature f)
 	case HW_FEAT_TLBIRANGE:
 		return hw.cfg.tlbirange;
 	case HW_FEAT_BBML2:
-		return hw.cfg.bbml >= 2;
+		return hw_bbml_of(CPUS_MASK) >= 2;
 	case HW_FEAT_BBML2_NOABORT:
-		return hw.cfg.bbml >= 3;
+		return hw_bbml_of(CPUS_MASK) >= 3;
+	case HW_FEAT_BBML2_NOABORT_CPU:
+		return hw_bbml(hw.cpu) >= 3;
 	case HW_FEAT_ETS2:
 		return hw.cfg.ets2;
 	}

@@ -20,7 +20,8 @@
 #define HW_MAX_CPU     4
 #define HW_SMMU	       4    /* agent number of the SMMU */
 #define HW_MAX_AGENT   5    /* CPUs 0..3, SMMU 4 */
-#define HW_MAX_FRAMES  32   /* table frames */
+#define HW_MAX_FRAMES  128  /* table frames */
+#define HW_ALIAS_SLOTS 16   /* temporary mappings of tables, see hw_alias_setup() */
 #define HW_MAX_TABLE   8192 /* entries of the largest table (64K) */
 #define HW_FRAME_SHIFT 16   /* table frames are 64 KiB apart in the arena whatever the granule is: PA = i << 16 */
 
@@ -47,6 +48,7 @@ struct hw_geo {
 	uint8_t levels;	    /* lookup levels; leaves are level 3, the root is level 4 - levels */
 	uint8_t cont_bits;  /* log2 of the entries of a contiguous run at level 3 */
 	uint8_t tg;	    /* TG field of TLBI range operands: 1 = 4K, 2 = 16K, 3 = 64K */
+	uint8_t cont2_bits; /* log2 of the entries of a contiguous run at level 2 */
 };
 /* small: 4K pages, 16 entries a table, 3 levels, contiguous runs of 4. */
 extern const struct hw_geo hw_geos[HW_NGEO];
@@ -78,6 +80,7 @@ struct hw_config {
 	bool smmu_btm;		      /* it listens to broadcast TLBIs (otherwise notifiers only) */
 	bool ets2, ttl, tlbirange;
 	uint8_t bbml;		    /* 0, 1, 2; 3 = level 2 and never a conflict abort */
+	uint8_t bbml_less[HW_MAX_CPU]; /* how much less this CPU has */
 	uint8_t drain, xlate, pick; /* personalities */
 	bool early;		    /* early walks happen (never with ets2) */
 	bool late;	  /* a CPU's AF/dirty update may reach memory after its access (needs a lazy drain) */
@@ -104,6 +107,9 @@ enum hw_finding {
 	HW_F_FREE_REACHABLE, /* lifetime: freed while a walk cache or a table entry still reaches it */
 	HW_F_DOUBLE_FREE,    /* lifetime */
 	HW_F_PAGE_REACHABLE, /* lifetime: a data page freed while a cached translation still reaches it */
+	HW_F_FIXMAP_EMPTY,   /* fixmap: an access through a slot that maps nothing (or through a null pointer) */
+	HW_F_FIXMAP_STALE,   /* fixmap: through what is left of an earlier page of the slot */
+	HW_F_FIXMAP_UNPUBLISHED, /* fixmap: the slot has an entry that this CPU may not see yet */
 	HW_F_CONTEXT,	     /* context: might_sleep where it must not */
 	HW_F_LOCK,	     /* context: unlock of a lock not held */
 	HW_F_WARN,	     /* crash: WARN */
@@ -188,6 +194,7 @@ struct hw_machine {
 	void (*on_queued)(void *p, const char *fn, int line);
 	void (*on_executed)(void *p);
 	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
+	uint32_t nclears;	 /* pages cleared since reset (cost accounting) */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
 	uint32_t n[HW_NCOUNT];	 /* steps since reset, by class and by kind (cost accounting) */
 };
@@ -203,8 +210,14 @@ void hw_setup_write(void *p, uint64_t v);
 /* Translation context of an agent: root table and ASID; NULL: none, every user access faults. Also in the middle of
  * an execution: a change of a CPU's context is a context synchronisation (TTBR0 is written, then ISB). */
 void hw_set_context(unsigned agent, void *root, unsigned asid);
-/* Root of the kernel's half (TTBR1), the same on every CPU. */
+/* Root of the kernel's half (TTBR1), the same on every CPU. Its table's level decides how many levels that half has. */
 void hw_set_kernel_root(void *root);
+/* Temporary mappings: slot i of the fixmap is page i from `va` on (kernel's half), its descriptor ptep[i]; see
+ * hw_alias_ptr(). */
+void hw_alias_setup(uint64_t va, const uint64_t *ptep);
+/* First entry from i on that may be other than zero; the number of entries: none. Of live, once cleared tables. */
+unsigned hw_next_entry(const void *table, unsigned i);
+unsigned hw_live_tables(void);
 /* Nobody runs in `asid` any more, and it is not given out again: cached leaves of it harm nobody. What leads to its
  * tables matters for agents that still have it loaded (lazy TLB). */
 void hw_retire_asid(unsigned asid);

@@ -164,6 +164,7 @@ struct hw_priv {
 	uint64_t map[HW_MAX_FRAMES * MAP_WORDS]; /* by loc >> 3: lines of memory that are materialized */
 	/* Geometry, unpacked. */
 	unsigned page_shift, table_bits, cont_bits, root_level, nentries, ncont;
+	unsigned run_bits[4]; /* log2 of the entries of a contiguous run of a level */
 	unsigned shift[4]; /* log2 of the bytes one entry of a level translates */
 	uint64_t oa_mask;
 	uint64_t block_low;		 /* output address bits inside a contiguous block */
@@ -171,6 +172,10 @@ struct hw_priv {
 	unsigned agents;		 /* bit set of the agents there are */
 	uint64_t kernel_low;		 /* VA bits that the kernel's half translates */
 	uint32_t kernel_root;		 /* frame, 0 none */
+	uint8_t reserved;		 /* CPUs whose TTBR1 leads nowhere */
+	uint8_t flushed;		 /* of those: an invalidation of everything is under way */
+	uint64_t alias_va;		 /* of fixmap slot 0; 0 none */
+	const uint64_t *alias_ptep;	 /* descriptors of the slots */
 	void *current[HW_MAX_CPU];	 /* SP_EL0 */
 	uint16_t limit[HW_MAX_FRAMES];	 /* entries that a store may hit: 0 unless the frame is live */
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
@@ -227,10 +232,39 @@ static inline uint64_t va_canon(uint64_t va)
 	return va & VA_LOW;
 }
 
+/* Entries of a contiguous run, and log2 of the bytes that it translates. */
+static inline unsigned run_entries(unsigned level)
+{
+	return 1u << hw_m.run_bits[level];
+}
+
+static inline unsigned run_shift(unsigned level)
+{
+	return hw_m.shift[level] + hw_m.run_bits[level];
+}
+
+static inline unsigned hw_bbml(unsigned cpu)
+{
+	const unsigned less = hw.cfg.bbml_less[cpu & (HW_MAX_CPU - 1)];
+
+	return hw.cfg.bbml > less ? hw.cfg.bbml - less : 0;
+}
+
+/* The least that one of these CPUs has. */
+static inline unsigned hw_bbml_of(unsigned mask)
+{
+	unsigned min = 3;
+
+	for (unsigned c = 0; c < hw.cfg.ncpu; c++)
+		if (mask >> c & 1 && hw_bbml(c) < min)
+			min = hw_bbml(c);
+	return min;
+}
+
 /* Some of its pages are gone, so it is cached page by page. */
 static inline bool stale_partial(const struct hw_stale *e)
 {
-	return stale_cont(e) && (e->lo || e->hi != hw_m.ncont);
+	return stale_cont(e) && (e->lo || e->hi != run_entries(stale_level(e)));
 }
 
 /* Pages [lo, hi) of a contiguous run that an agent may still hold. Broadcasts trim the CPUs' alike, notifiers the SMMU's. */
@@ -372,6 +406,13 @@ void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
 void stale_retire(unsigned asid, unsigned loaded);
 bool stale_reaches_page(uint64_t pa);
+/* alias.c: pointers into temporary mappings */
+enum alias_result {
+	ALIAS_NONE,    /* p is none of them */
+	ALIAS_TABLE,   /* p is table memory now */
+	ALIAS_REFUSED, /* reported: the access has no effect */
+};
+enum alias_result alias_resolve(const void **p, bool write, const char *fn, int line);
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
 bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new);
@@ -381,6 +422,8 @@ void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, i
 void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);
 void tlbi_complete(unsigned cpu, bool ish);
 void tlbi_notify(unsigned cpu, unsigned asid, uint64_t start, uint64_t end);
+/* ttbr.c: this CPU holds nothing of the kernel's half any more */
+void kernel_forgotten(unsigned cpu);
 /* walk.c */
 struct hw_leaf {
 	uint64_t desc;

@@ -70,6 +70,9 @@ static void geo_unpack(const struct hw_geo *g)
 	hw_m.root_level = 4u - g->levels;
 	hw_m.nentries = 1u << g->table_bits;
 	hw_m.ncont = 1u << g->cont_bits;
+	memset(hw_m.run_bits, 0, sizeof(hw_m.run_bits));
+	hw_m.run_bits[3] = g->cont_bits;
+	hw_m.run_bits[2] = g->cont2_bits;
 	for (unsigned l = 0; l < 4; l++)
 		hw_m.shift[l] = g->page_shift + (3 - l) * g->table_bits;
 	hw_m.oa_mask = HW_D_OA & ~((1ull << g->page_shift) - 1);
@@ -109,6 +112,7 @@ void hw_reset(const struct hw_config *cfg)
 	hw.cpu = 0;
 	hw.pick_salt = 0;
 	hw.stale_overflow = 0;
+	hw.nclears = 0;
 	memset(hw.n, 0, sizeof(hw.n));
 	hw_m.frame_top = hw_m.frame_rotor = 1;
 	hw_m.epoch = 1;
@@ -119,6 +123,9 @@ void hw_reset(const struct hw_config *cfg)
 	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
 	memset(hw_m.current, 0, sizeof(hw_m.current));
 	hw_m.kernel_root = 0;
+	hw_m.reserved = hw_m.flushed = 0;
+	hw_m.alias_va = 0;
+	hw_m.alias_ptep = NULL;
 	memset(hw_m.lock, 0, sizeof(hw_m.lock));
 	for (unsigned c = 0; c < HW_MAX_CPU; c++)
 		cpu_reset(&hw_m.cpu[c]);
@@ -531,6 +538,9 @@ void hw_set_kernel_root(void *root)
 
 	hw_m.kernel_root = i;
 	if (i) {
+		const unsigned bits = hw_m.shift[hw_m.frame[i].level & 3] + hw_m.table_bits;
+
+		hw_m.kernel_low = bits < 48 ? (1ull << bits) - 1 : VA_LOW;
 		hw_m.frame[i].is_root = true;
 		hw_m.frame[i].asid = ASID_KERNEL;
 		hw_m.frame[i].users = (uint8_t)((1u << hw.cfg.ncpu) - 1);
@@ -759,6 +769,7 @@ uint64_t hw_state_hash(void)
 	for (unsigned c = 0; c < HW_MAX_CPU; c++)
 		h = h * 31 + (hw_m.current[c] != NULL);
 	h = h * 31 + hw_m.kernel_root;
+	h = (h * 31 + hw_m.reserved) * 31 + hw_m.flushed;
 	h = XXH3_64bits_withSeed(hw_m.lock, sizeof(hw_m.lock), h);
 	h = XXH3_64bits_withSeed(hw_m.block, hw_m.frame_top * sizeof(hw_m.block[0]), h);
 	h = hash_frames(h);

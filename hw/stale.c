@@ -120,9 +120,9 @@ static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 	e->kill_b = e->kill_l = 0;
 	if (stale_cont(e)) {
 		e->lo = 0;
-		e->hi = (uint8_t)hw_m.ncont;
+		e->hi = (uint8_t)run_entries(stale_level(e));
 		memset(e->plo, 0, sizeof(e->plo));
-		memset(e->phi, (int)hw_m.ncont, sizeof(e->phi));
+		memset(e->phi, e->hi, sizeof(e->phi));
 	}
 	hw_m.stale_by[i] = hw_m.by;
 	e->loc = key->loc;
@@ -214,8 +214,14 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 	key.shape = stale_shape(f->asid, level, false);
 	key.writer = (uint8_t)writer;
 	key.va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[level]);
-	if (level < 3)
+	if (level < 3) {
+		if (leaf && cached && (old & HW_D_CONT) && hw_m.run_bits[level]) {
+			key.shape |= 1;
+			key.va &= ~((1ull << run_shift(level)) - 1);
+			key.val &= ~(((1ull << run_shift(level)) - 1) & hw_m.oa_mask);
+		}
 		stale_push(&key, STALE_UP);
+	}
 	else if (cached && (old & HW_D_CONT))
 		replaced_cont(&key);
 	else
@@ -288,8 +294,10 @@ static bool holds_page(const struct hw_stale *e, unsigned agent, uint64_t pa)
 	if (!(e->tlb & hw_m.agents & 1u << agent))
 		return false;
 	if (stale_cont(e)) {
-		size = (uint64_t)(run_hi(e, agent) - run_lo(e, agent)) << hw_m.page_shift;
-		oa += (uint64_t)run_lo(e, agent) << hw_m.page_shift;
+		const unsigned unit = hw_m.shift[stale_level(e)];
+
+		size = (uint64_t)(run_hi(e, agent) - run_lo(e, agent)) << unit;
+		oa += (uint64_t)run_lo(e, agent) << unit;
 	}
 	return pa - oa < size;
 }
@@ -301,6 +309,8 @@ bool stale_reaches_page(uint64_t pa)
 		const struct hw_stale *e = &hw_m.stale[i];
 
 		if (!e->tlb || !desc_is_leaf(e->val, stale_level(e)))
+			continue;
+		if (e->va & VA_KERNEL) /* its linear map holds every page, and that is no hazard */
 			continue;
 		for (unsigned a = 0; a < HW_MAX_AGENT; a++)
 			if (holds_page(e, a, pa))

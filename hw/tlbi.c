@@ -81,7 +81,7 @@ static struct operand decode(unsigned op, uint64_t xt)
 
 static uint64_t entry_size(const struct hw_stale *e)
 {
-	return stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
+	return 1ull << (stale_cont(e) ? run_shift(stale_level(e)) : hw_m.shift[stale_level(e)]);
 }
 
 /* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). Of a contiguous run see trim(). */
@@ -129,13 +129,14 @@ static bool left_nothing(const struct hw_stale *e, unsigned agent)
 static bool trim(struct hw_stale *e, const struct operand *o, unsigned agent)
 {
 	uint8_t *lo = &e->plo[agent], *hi = &e->phi[agent];
-	const uint64_t size = (uint64_t)hw_m.ncont << hw_m.page_shift;
-	unsigned a = 0, b = hw_m.ncont;
+	const unsigned unit = hw_m.shift[stale_level(e)];
+	const uint64_t size = entry_size(e), round = (1ull << unit) - 1;
+	unsigned a = 0, b = run_entries(stale_level(e));
 
 	if (!o->all && o->start > e->va)
-		a = (unsigned)((o->start - e->va) >> hw_m.page_shift);
+		a = (unsigned)((o->start - e->va) >> unit);
 	if (!o->all && o->end < e->va + size)
-		b = (unsigned)((o->end - e->va) >> hw_m.page_shift);
+		b = (unsigned)((o->end - e->va + round) >> unit);
 	if (a <= *lo)
 		*lo = b > *lo ? (uint8_t)b : *lo;
 	else if (a < *hi)
@@ -213,6 +214,8 @@ void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line
 
 	if (base >= HW_TLBI_NOPS || (base >= HW_TLBI_RVAE1 && !hw.cfg.tlbirange))
 		hw_bug("undefined TLBI", fn, line);
+	if (unlikely(hw_m.reserved >> cpu & 1) && base == HW_TLBI_VMALLE1)
+		hw_m.flushed |= (uint8_t)(1u << cpu);
 	o = decode(base, xt);
 	each_match(&o, mark, cpu, op & HW_TLBI_IS);
 }

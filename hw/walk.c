@@ -128,7 +128,7 @@ static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 			return l;
 		}
 	}
-	l = walk_from(root, hw_m.root_level, va, -1, VIEW_MEM, quiet);
+	l = walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, quiet);
 	if (l.level == 3 && !l.odd && !l.misfit)
 		*w = (struct hw_walked){.key = key, .root = root, .epoch = hw_m.epoch, .frame = l.loc >> LOC_BITS};
 	return l;
@@ -138,7 +138,7 @@ static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 static inline uint32_t root_of(unsigned agent, uint64_t va)
 {
 	if (unlikely(va & VA_KERNEL))
-		return agent < HW_MAX_CPU ? hw_m.kernel_root : 0;
+		return agent < HW_MAX_CPU && !(hw_m.reserved >> agent & 1) ? hw_m.kernel_root : 0;
 	return hw_m.ctx[agent].root;
 }
 
@@ -151,7 +151,7 @@ static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view vie
 		return none;
 	if (agent >= HW_MAX_CPU || !hw_m.cpu[agent].npend)
 		return walk_coherent(root, va, quiet);
-	return walk_from(root, hw_m.root_level, va, (int)agent, view, quiet);
+	return walk_from(root, hw_m.frame[root].level, va, (int)agent, view, quiet);
 }
 
 /* Coherent memory alone, silently. */
@@ -168,7 +168,7 @@ uint64_t *hw_leaf_slot(void *root, uint64_t va)
 	const uint32_t frame = (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS);
 	uint32_t f = frame;
 
-	for (unsigned level = hw_m.root_level; level < 3; level++) {
+	for (unsigned level = hw_m.frame[frame].level; level < 3; level++) {
 		const uint64_t v = hw_peek(loc_ptr(entry_loc(f, level, va)));
 		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
 
@@ -186,7 +186,7 @@ static uint64_t leaf_pa(const struct hw_leaf *l, uint64_t va, bool as_block)
 	uint64_t low = (1ull << hw_m.shift[l->level]) - 1;
 
 	if (as_block)
-		low = (1ull << block_shift()) - 1;
+		low = (1ull << run_shift(l->level)) - 1;
 	return ((oa & ~low) | (va & low)) & page;
 }
 
@@ -203,9 +203,9 @@ static void cand_add(struct cands *s, const struct cand *c)
 	s->n++;
 }
 
-static unsigned page_in_run(uint64_t va)
+static unsigned entry_in_run(uint64_t va, unsigned level)
 {
-	return (unsigned)(va >> hw_m.page_shift) & (hw_m.ncont - 1);
+	return (unsigned)(va >> hw_m.shift[level]) & (run_entries(level) - 1);
 }
 
 static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
@@ -214,13 +214,15 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const uint64_t size = stale_cont(e) ? 1ull << block_shift() : 1ull << hw_m.shift[stale_level(e)];
+		const unsigned level = stale_level(e);
+		const uint64_t size = 1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level]);
 		const bool leaf = desc_is_leaf(e->val, stale_level(e));
 		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
 
 		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
 			continue;
-		if (stale_cont(e) && (page_in_run(va) < run_lo(e, agent) || page_in_run(va) >= run_hi(e, agent)))
+		if (stale_cont(e) &&
+		    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
 			continue;
 		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
 			continue;
@@ -263,7 +265,7 @@ static void collect(struct cands *s, unsigned agent, uint64_t va)
 	struct hw_leaf own;
 
 	s->n = 0;
-	if (hw_m.nstale && root_of(agent, va)) {
+	if (hw_m.nstale && (root_of(agent, va) || va & VA_KERNEL)) { /* a TLB outlives its TTBR1 */
 		collect_bucket(s, stale_bucket_page(page), agent, page);
 		collect_bucket(s, stale_bucket_block(page), agent, page);
 		collect_bucket(s, STALE_UP, agent, page);
@@ -379,8 +381,8 @@ static void eval_start(struct eval *e)
 		return;
 	}
 	e->l = (struct hw_leaf){.desc = c->val, .loc = c->loc, .level = c->level};
-	e->block = c->level == 3 && (c->val & HW_D_CONT) && (c->val & HW_D_AF);
-	if (c->tlb && c->kind == CAND_LEAF && hw.cfg.bbml < 3 && e->a->agent < HW_MAX_CPU &&
+	e->block = c->level >= 2 && (c->val & HW_D_CONT) && (c->val & HW_D_AF);
+	if (c->tlb && c->kind == CAND_LEAF && e->a->agent < HW_MAX_CPU && hw_bbml(e->a->agent) < 3 &&
 	    desc_is_leaf(c->val, c->level))
 		eval_conflict(e->a, &s, c);
 }

@@ -14,6 +14,8 @@
 #include "opt_lazy.h"
 #include "opt_pte.h"
 #include "opt_tlb.h"
+#include "seam_mmu.h"
+#include "split.h"
 
 struct opt_env opt_env;
 
@@ -345,6 +347,31 @@ const struct pt_impl impl_opt = {
 	OPT_COMMON,
 	OPT_LAZY,
 	OPT_PAUSE,
+	.mmu = &mmu_final,
+	.split = &split_opt,
+};
+
+/* How mmu.c reached the tables that it makes, before (thread 001). */
+const struct pt_impl impl_opt_remap = {
+	.name = "opt-remap",
+	.what = "opt with kernel tables mapped twice, to clear and to populate them (up to 6.9)",
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
+	.reset = opt_reset,
+	OPT_COMMON,
+	OPT_LAZY,
+	OPT_PAUSE,
+	.mmu = &mmu_remap,
+};
+
+const struct pt_impl impl_opt_ops = {
+	.name = "opt-ops",
+	.what = "opt with kernel tables mapped once at boot, by linear address later",
+	.profile = OPT_PROFILE(PT_LAZY_COUNTER, 3),
+	.reset = opt_reset,
+	OPT_COMMON,
+	OPT_LAZY,
+	OPT_PAUSE,
+	.mmu = &mmu_ops,
 };
 
 /* The forms of queue_pte_barriers() that thread 000 compares, in the generation that it is about. */

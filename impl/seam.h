@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 struct hw_hooks;
+struct pt_mmu;
+struct pt_split;
 
 /*
  * An entry as callers see it, independent of the descriptor layout ("seam value"). 0 is none.
@@ -170,12 +172,18 @@ struct pt_impl {
 	void (*set_huge_pte_at)(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, uint64_t val, unsigned nr);
 	uint64_t (*huge_ptep_get_and_clear)(const struct pt_mm *mm, uint64_t addr, uint64_t *ptep, unsigned nr);
 	void (*flush_tlb_kernel_range)(uint64_t start, uint64_t end);
+	/* Whole kernel maps (seam_mmu.h). */
+	const struct pt_mmu *mmu;
+	/* Splits of the linear map, and what is built on them (seam_split.h). */
+	const struct pt_split *split;
 };
 
 /* The built-in optimized implementation. The -DPTDIFF_BUGS build compiles it with selectable bugs. */
 extern const struct pt_impl impl_opt;
 /* The same with lazy MMU mode as a thread flag, in the three right forms of thread 000, and without lazy mode. */
 extern const struct pt_impl impl_opt_v1, impl_opt_v2, impl_opt_v3, impl_opt_none;
+/* The same with the two earlier designs of thread 001 for creating kernel maps. */
+extern const struct pt_impl impl_opt_remap, impl_opt_ops;
 /* A back end that queues the stores themselves in lazy mode, as some architectures do. */
 extern const struct pt_impl impl_deferred;
 

@@ -14,7 +14,7 @@
 extern const struct hw_hooks *lx_hooks;
 extern unsigned long lx_arena; /* host address of table memory, PA 0 */
 /* hw/hw.h: HW_MAX_FRAMES frames, 1 << HW_FRAME_SHIFT bytes apart. */
-#define LX_ARENA_SIZE (32ul << 16)
+#define LX_ARENA_SIZE (128ul << 16)
 
 /* ---- the hooks whose names the kernel uses for macros of its own */
 static __always_inline uint64_t lx_xchg(void *q, uint64_t val, enum hw_order o, const char *fn, int line)

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's map as a whole: set-up, accesses, audit.
+ *
+ * Property: see kmap.h. The audit reads table memory without a step and visits only lines that something was written to.
+ */
+#include "kmap.h"
+
+#include <string.h>
+
+#include "callers.h"
+
+struct kmap kmap;
+
+/* Contiguous runs of level-2 blocks, by geometry: 16, 32, 32 as the architecture has them. */
+static const uint8_t cont_pmd_bits[HW_NGEO] = {
+	[HW_GEO_SMALL] = 2, [HW_GEO_4K] = 4, [HW_GEO_16K] = 5, [HW_GEO_64K] = 5};
+
+#define PHYS_BASE (1ull << 36) /* of what the region maps: memory that nothing else knows */
+
+enum ref_km_state kmap_state(bool ro, bool exec)
+{
+	if (exec)
+		return ro ? REF_KM_RX : REF_KM_RWX;
+	return ro ? REF_KM_RO : REF_KM_RW;
+}
+
+uint64_t kmap_prot(unsigned state)
+{
+	return PT_PRESENT | PT_KERNEL | (ref_km_writes(state) ? PT_WRITE : 0) | (ref_km_execs(state) ? PT_EXEC : 0);
+}
+
+/* What the program says, or the geometry's; as many as 48 bits of address have room for. */
+static unsigned levels_of(const struct prog *p)
+{
+	const struct hw_geo *g = ex.geo;
+	unsigned levels = g->levels;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->r[i].is_event || p->r[i].kind != OP_create_boot)
+			continue;
+		if (p->r[i].a & 3)
+			levels = 1u + (p->r[i].a & 3);
+		break;
+	}
+	while (g->page_shift + (levels - 1) * g->table_bits >= 48)
+		levels--;
+	return levels;
+}
+
+/* Entries of the top table that 48 bits of address reach. */
+static unsigned top_entries(unsigned levels)
+{
+	const unsigned shift = ex.geo->page_shift + (levels - 1) * ex.geo->table_bits;
+
+	return 1u << (shift + ex.geo->table_bits > 48 ? 48 - shift : ex.geo->table_bits);
+}
+
+/* Tables that lead to the fixmap: the last entry of the top table, then the first of each. */
+static void build_fixmap(unsigned levels)
+{
+	const unsigned bits = ex.geo->table_bits;
+	uint64_t *t = kmap.env.pgdir;
+	unsigned slot = top_entries(levels) - 1;
+
+	for (unsigned l = 4 - levels; l < 3; l++, slot = 0) {
+		uint64_t *next = hw_setup_table(l + 1);
+
+		hw_setup_write(t + slot, hw_table_pa(next) | HW_D_TABLE | HW_D_VALID);
+		t = next;
+	}
+	kmap.env.fixmap_ptep = t;
+	kmap.env.fixmap_va =
+		kmap.va + ((uint64_t)(top_entries(levels) - 1) << (ex.geo->page_shift + (levels - 1) * bits));
+	hw_alias_setup(kmap.env.fixmap_va, t);
+}
+
+/* With four levels the region lies across an entry of the top table, if there are enough; elsewhere it begins at one. */
+static void choose_region(unsigned levels)
+{
+	const unsigned bits = ex.geo->table_bits;
+	const uint64_t top = 1ull << ((levels - 1) * bits), pud = 1ull << (2 * bits);
+
+	kmap.first = levels == 2	       ? 0
+		     : levels == 3	       ? 2 * top
+		     : top_entries(levels) > 4 ? 3 * top - 2 * pud
+					       : 2 * pud;
+	kmap.npages = levels == 2 ? 12 * top : levels == 3 ? 4 * top : 6 * pud;
+	kmap.pfn = PHYS_BASE >> ex.geo->page_shift;
+	kmap.unit[0] = 0;
+	kmap.unit[1] = (uint8_t)kmap.env.cont_pte_bits;
+	kmap.unit[2] = (uint8_t)bits;
+	kmap.unit[3] = (uint8_t)(bits + kmap.env.cont_pmd_bits);
+	kmap.unit[4] = (uint8_t)(levels == 2 ? kmap.unit[3] : 2 * bits);
+}
+
+void kmap_reset(void)
+{
+	const struct hw_geo *g = ex.geo;
+	unsigned levels, va_bits;
+
+	kmap.mmu = ex.impl->mmu;
+	kmap.on = ex.half == A_KMAP;
+	if (!kmap.on)
+		return;
+	levels = levels_of(ex.p);
+	va_bits = g->page_shift + levels * g->table_bits;
+	if (va_bits > 48)
+		va_bits = 48;
+	kmap.va = ~0ull << va_bits;
+	kmap.last_cpu = 0;
+	kmap.tables = 0;
+	kmap.env = (struct pt_mmu_env){.page_shift = g->page_shift,
+				       .table_bits = g->table_bits,
+				       .levels = levels,
+				       .va_bits = va_bits,
+				       .cont_pte_bits = g->cont_bits,
+				       .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
+				       .pgdir = hw_setup_table(4 - levels)};
+	hw_set_kernel_root(kmap.env.pgdir);
+	build_fixmap(levels);
+	choose_region(levels);
+	memset(&kmap.req, 0, sizeof(kmap.req));
+	kmap.req.page = kmap.first;
+	kmap.req.nr = 1;
+	ref_km_reset(&kmap.ref, &(struct ref_km_geo){.levels = (uint8_t)levels,
+						     .table_bits = g->table_bits,
+						     .cont_pte_bits = g->cont_bits,
+						     .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
+						     .pud_leaf = g->page_shift == 12});
+	kmap.mmu->reset(&kmap.env);
+}
+
+uint64_t kmap_page_of(const struct rec *r)
+{
+	const unsigned unit = (r->a & 7) % KMAP_UNITS, at = (r->a >> 3 & 7) % KMAP_UNITS;
+	const uint64_t page = ((uint64_t)r->block << kmap.unit[at]) + ((uint64_t)r->off << kmap.unit[unit]);
+
+	return kmap.first + page % kmap.npages;
+}
+
+void kmap_lock(void)
+{
+	struct ex_lock *l = &ex.lock[EX_LOCK_FIXMAP];
+
+	while (l->owner >= 0 && !ex.stop)
+		task_wait(EX_LOCK_FIXMAP, false);
+	l->owner = (int8_t)(ex.cur - ex.task);
+	if (kmap.last_cpu != hw.cpu)
+		hw_do_drain(kmap.last_cpu, -1); /* what its last holder did has been released to us */
+}
+
+void kmap_unlock(void)
+{
+	ex.lock[EX_LOCK_FIXMAP].owner = EX_NOBODY;
+	kmap.last_cpu = hw.cpu;
+}
+
+void kmap_verdict(const struct ref_verdict *v)
+{
+	if (v->cls)
+		ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
+			   (unsigned long long)v->page);
+}
+
+void kmap_access(unsigned cpu, uint64_t page, bool write)
+{
+	for (unsigned fresh = 0; fresh < 2; fresh++) {
+		struct hw_access a = {.agent = (uint8_t)cpu, .write = write, .priv = true, .fresh = fresh};
+		struct ref_km_access k = {.cpu = (uint8_t)cpu, .page = page, .write = write, .fresh = fresh};
+		struct ref_verdict v = {.cls = NULL};
+		enum ref_km_result r;
+
+		a.va = kmap_addr(page);
+		hw_do_access(&a);
+		k.pfn = a.pa >> ex.geo->page_shift;
+		k.fault = a.fault == HW_OK		    ? REF_KM_F_OK
+			  : a.fault == HW_FAULT_TRANSLATION ? REF_KM_F_TRANSLATION
+							    : REF_KM_F_OTHER;
+		ex_observe((uint64_t)a.fault << 60 ^ a.pa);
+		r = ref_km_access(&kmap.ref, &k, &v);
+		if (ex.log)
+			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, write ? "writes" : "reads",
+				(unsigned long long)page, hw_fault_str(a.fault));
+		if (r == REF_KM_FINDING)
+			kmap_verdict(&v);
+		if (r != REF_KM_RETRY)
+			return;
+	}
+}
+
+/*
+ * What the agent meets depends on which stores of the op have got through. One store gets through first: the oldest with
+ * pick 1, the newest with more (entries of the kernel's map have no access flag to update, which pick is for elsewhere).
+ */
+static void drain_one(const struct rec *r)
+{
+	const unsigned n = hw_drainable(hw.cpu), pick = r->a >> 2 & 3;
+
+	if (n && pick)
+		hw_do_drain(hw.cpu, pick == 1 ? 0 : (int)n - 1);
+}
+
+bool kmap_event(const struct rec *r, unsigned agent)
+{
+	const uint8_t xlate = hw.cfg.xlate;
+	uint64_t page;
+
+	if (!ex.cur || !(op_descs[ex.cur->op.r->kind].args & A_KMAP))
+		return false;
+	if ((r->kind != EV_read && r->kind != EV_write) || agent >= HW_MAX_CPU)
+		return r->kind == EV_age;
+	page = kmap.req.page + kmap.req.nr * r->block / 3 + r->off;
+	if (r->block == 3)
+		page = kmap.req.page + kmap.req.nr - 1 + r->off;
+	drain_one(r);
+	if (r->a & 3)
+		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
+	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, r->kind == EV_write);
+	hw.cfg.xlate = xlate;
+	return true;
+}
+
+/* --- audit */
+
+static uint8_t state_of(uint64_t desc)
+{
+	return (uint8_t)kmap_state((desc & HW_D_RDONLY) && !(desc & HW_D_DBM), !(desc & HW_D_PXN));
+}
+
+static void describe(struct ref_km_leaf_obs *o, uint64_t page, uint64_t desc, unsigned level)
+{
+	const unsigned bits = (3 - level) * ex.geo->table_bits;
+	const uint64_t low = (1ull << (bits + ex.geo->page_shift)) - 1;
+
+	o->page = page;
+	o->pfn = (desc & HW_D_OA & ~low) >> ex.geo->page_shift;
+	o->state = desc & HW_D_VALID ? state_of(desc) : REF_KM_INVALID;
+	o->type = desc >> 2 & 7;
+	o->leaf = (uint8_t)bits;
+	o->cont = desc & HW_D_CONT;
+}
+
+static bool is_table(uint64_t desc, unsigned level)
+{
+	return level < 3 && (desc & (HW_D_TABLE | HW_D_VALID)) == (HW_D_TABLE | HW_D_VALID);
+}
+
+bool kmap_lookup(uint64_t page, struct ref_km_leaf_obs *o)
+{
+	const uint64_t *t = kmap.env.pgdir;
+
+	for (unsigned level = 4 - kmap.env.levels;; level++) {
+		const unsigned bits = (3 - level) * ex.geo->table_bits;
+		const uint64_t v = hw_peek(t + (page >> bits & ((1u << ex.geo->table_bits) - 1)));
+
+		if (!v)
+			return false;
+		if (!is_table(v, level)) {
+			const uint64_t first = page >> bits << bits;
+
+			describe(o, first, v, level);
+			o->pfn += page - first;
+			return true;
+		}
+		t = hw_table_va(v & HW_D_OA);
+	}
+}
+
+struct audit {
+	uint8_t id;
+	unsigned tables;
+	uint64_t pages;
+};
+
+static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned level)
+{
+	struct ref_km_leaf_obs o;
+	const char *bad;
+
+	describe(&o, page, v, level);
+	bad = ref_km_check_leaf(&kmap.ref, &o);
+	if (bad)
+		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
+			   (unsigned long long)page, level, (unsigned long long)v);
+	a->pages += 1ull << o.leaf;
+}
+
+static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base)
+{
+	const unsigned n = 1u << ex.geo->table_bits, bits = (3 - level) * ex.geo->table_bits;
+	const bool top = t == kmap.env.pgdir;
+
+	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 1)) {
+		const uint64_t v = hw_peek(t + i), page = base + ((uint64_t)i << bits);
+
+		if (!v || (top && i == top_entries(kmap.env.levels) - 1) ||
+		    (top && (page + (1ull << bits) <= kmap.first || page >= kmap.first + kmap.npages)))
+			continue;
+		if (!is_table(v, level)) {
+			audit_entry(a, page, v, level);
+			continue;
+		}
+		a->tables++;
+		if (!hw_in_table(hw_table_va(v & HW_D_OA)) || a->tables > HW_MAX_FRAMES) {
+			ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+				   (unsigned long long)v);
+			return;
+		}
+		audit_table(a, hw_table_va(v & HW_D_OA), level + 1, page);
+	}
+}
+
+unsigned kmap_audit(uint8_t id)
+{
+	struct audit a = {.id = id};
+
+	audit_table(&a, kmap.env.pgdir, 4 - kmap.env.levels, 0);
+	ex_observe(a.pages);
+	if (!ex.stop && !kmap.ref.full && a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages))
+		ex_finding("state", seam_name(id), "not-mapped", "%#llx pages in the tables, %#llx specified",
+			   (unsigned long long)a.pages,
+			   (unsigned long long)ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages));
+	kmap.tables = a.tables;
+	return a.tables;
+}
+
+void kmap_flush(uint64_t lo, uint64_t hi)
+{
+	ex.impl->flush_tlb_kernel_range(kmap_addr(lo), kmap_addr(hi));
+	ref_km_flush(&kmap.ref, lo, hi);
+}
+
+/* Everything is quiescent: tables as specified, and the first and last page of each range translates so. */
+void kmap_check_end(void)
+{
+	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
+		hw_do_drain(c, -1);
+	kmap_audit(OP_create_map);
+	for (unsigned i = 0; i < kmap.ref.n && !ex.stop; i++) {
+		kmap_access(0, kmap.ref.r[i].lo, false);
+		kmap_access(0, kmap.ref.r[i].hi - 1, false);
+	}
+}

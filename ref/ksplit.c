@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Contracts of splits and permission changes of the kernel's map, and of walks over it.
+ *
+ * Property: see ksplit.h.
+ */
+#include "ksplit.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static unsigned state_after(unsigned s, unsigned change)
+{
+	switch (change) {
+	case REF_KS_RO:
+		return s & ~(unsigned)REF_KS_W;
+	case REF_KS_RW:
+		return s | REF_KS_W;
+	case REF_KS_MKX:
+		return s | REF_KS_X;
+	case REF_KS_NX:
+		return s & ~(unsigned)REF_KS_X;
+	case REF_KS_ROX:
+		return (s & ~(unsigned)REF_KS_W) | REF_KS_X;
+	case REF_KS_VALID:
+		return s | REF_KS_V;
+	case REF_KS_INVALID:
+	case REF_KS_DIRECT_INVALID:
+		return s & ~(unsigned)REF_KS_V;
+	default:
+		return s | REF_KS_V | REF_KS_W;
+	}
+}
+
+uint8_t ref_ks_after(uint8_t states, unsigned change)
+{
+	uint8_t out = 0;
+
+	for (unsigned s = 0; s < REF_KS_NSTATES; s++)
+		if (states >> s & 1)
+			out |= REF_KS_SET(state_after(s, change));
+	return out;
+}
+
+void ref_ks_map(struct ref_kmap *k, uint64_t lo, uint64_t hi, uint64_t pfn, uint8_t state)
+{
+	const struct ref_km_range r = {.now = REF_KS_SET(state), .may = REF_KS_SET(state), .pub_cpus = 0xff};
+
+	ref_km_put(k, lo, hi, pfn, &r);
+}
+
+/* One range of a change. */
+struct change {
+	unsigned change, cpu;
+	uint8_t by;
+	uint32_t now;
+};
+
+static void begin_range(struct ref_km_range *r, void *arg)
+{
+	const struct change *c = arg;
+
+	r->now |= ref_ks_after(r->now, c->change);
+	r->may |= r->now;
+	r->by = c->by;
+}
+
+/* ROX: what is possible on the way is read-only without execution; nothing is writable and executable that was not. */
+static void begin_rox(struct ref_km_range *r, void *arg)
+{
+	const struct change *c = arg;
+	const uint8_t was = r->now;
+
+	r->now = (uint8_t)(was | ref_ks_after(was, REF_KS_RO) | ref_ks_after(was, REF_KS_ROX));
+	r->may |= r->now;
+	r->by = c->by;
+}
+
+void ref_ks_begin(struct ref_kmap *k, uint64_t lo, uint64_t hi, unsigned change, uint8_t by)
+{
+	struct change c = {.change = change, .by = by};
+
+	k->now++;
+	ref_km_each(k, lo, hi, change == REF_KS_ROX ? begin_rox : begin_range, &c);
+}
+
+static bool flushes(unsigned change)
+{
+	return change != REF_KS_VALID && change != REF_KS_DIRECT_INVALID && change != REF_KS_DIRECT_DEFAULT;
+}
+
+/* Without a flush what was valid lingers; what was not is in no TLB, and publication ends it. */
+static void done_range(struct ref_km_range *r, void *arg)
+{
+	const struct change *c = arg;
+	const bool publishes = (c->change == REF_KS_VALID || c->change == REF_KS_DIRECT_DEFAULT) && (r->may & 0x0f);
+
+	r->now = ref_ks_after(r->now, c->change);
+	if (flushes(c->change))
+		r->may = r->now;
+	else if (publishes || c->change != REF_KS_DIRECT_INVALID)
+		r->may = (uint8_t)((r->may & 0xf0) | r->now);
+	else
+		r->may |= r->now;
+	if (publishes) {
+		r->pub = c->now;
+		r->pub_cpus = (uint8_t)(1u << c->cpu);
+	}
+}
+
+void ref_ks_done(struct ref_kmap *k, uint64_t lo, uint64_t hi, unsigned change, unsigned cpu)
+{
+	struct change c = {.change = change, .cpu = cpu, .now = ++k->now};
+
+	ref_km_each(k, lo, hi, done_range, &c);
+}
+
+/* How far it came nobody knows: begin has made all possible. It may have published what it made valid, or not. */
+void ref_ks_failed(struct ref_kmap *k, uint64_t lo, uint64_t hi)
+{
+	(void)lo, (void)hi;
+	k->now++;
+}
+
+/* Nothing is like an entry that permits nothing. */
+static void vanish_range(struct ref_km_range *r, void *arg)
+{
+	(void)arg;
+	r->now |= REF_KS_SET(0);
+	r->may |= REF_KS_SET(0);
+}
+
+void ref_ks_vanish(struct ref_kmap *k, uint64_t lo, uint64_t hi)
+{
+	ref_km_each(k, lo, hi, vanish_range, NULL);
+}
+
+bool ref_ks_may_be_gone(const struct ref_km_range *r)
+{
+	return r->now & REF_KS_SET(0);
+}
+
+static bool some_permits(uint8_t states, bool write)
+{
+	for (unsigned s = REF_KS_V; s < REF_KS_NSTATES; s++)
+		if ((states >> s & 1) && (!write || (s & REF_KS_W)))
+			return true;
+	return false;
+}
+
+static bool some_denies_write(uint8_t states)
+{
+	for (unsigned s = REF_KS_V; s < REF_KS_NSTATES; s++)
+		if ((states >> s & 1) && !(s & REF_KS_W))
+			return true;
+	return false;
+}
+
+static enum ref_km_result finding(const char **what, const char *which)
+{
+	*what = which;
+	return REF_KM_FINDING;
+}
+
+/* One translation fault on a mapping that others have published since this CPU synchronised; nothing else. */
+static enum ref_km_result judge_missing(const struct ref_kmap *k, const struct ref_km_range *r,
+					const struct ref_ks_access *a, const char **what)
+{
+	if (!r || (r->may & 0x0f))
+		return REF_KM_EXPLAINED;
+	if (a->fresh || (r->pub_cpus >> a->cpu & 1) || k->sync[a->cpu % REF_KM_CPUS] > r->pub)
+		return finding(what, "spurious-kernel-fault");
+	return REF_KM_RETRY;
+}
+
+enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access *a, const char **what)
+{
+	const struct ref_km_range *r = ref_km_find(k, a->page);
+
+	if (k->full)
+		return REF_KM_EXPLAINED;
+	if (a->fault == REF_KM_F_TRANSLATION)
+		return judge_missing(k, r, a, what);
+	if (a->fault != REF_KM_F_OK)
+		return r && a->write && some_denies_write(r->may) ? REF_KM_EXPLAINED
+								  : finding(what, "permission-lost");
+	if (!r || !some_permits(r->may, false))
+		return finding(what, r ? "stale-after-flush" : "not-mapped-but-translated");
+	if (a->pfn != r->pfn + (a->page - r->lo))
+		return finding(what, "wrong-pfn");
+	return some_permits(r->may, a->write) ? REF_KM_EXPLAINED : finding(what, "permission-gained");
+}
+
+const char *ref_ks_check(const struct ref_kmap *k, uint64_t page, uint64_t nr, uint64_t pfn, uint8_t state)
+{
+	for (uint64_t p = page; p < page + nr && !k->full;) {
+		const struct ref_km_range *r = ref_km_find(k, p);
+
+		if (!r)
+			return "mapped-too-much";
+		if (pfn + (p - page) != r->pfn + (p - r->lo))
+			return "wrong-pfn";
+		if (!(r->now >> state & 1)) {
+			if ((state & (REF_KS_W | REF_KS_X | REF_KS_V)) == (REF_KS_W | REF_KS_X | REF_KS_V))
+				return "writable-and-executable";
+			return (r->now & 0xf0) && (state & REF_KS_V) ? "wrong-permission" : "wrong-validity";
+		}
+		p = r->hi;
+	}
+	return NULL;
+}
+
+bool ref_ks_area_legal(const struct ref_ks_area *a, unsigned n, uint64_t page, uint64_t nr)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (page >= a[i].lo && page < a[i].hi)
+			return page + nr <= a[i].hi && !a[i].huge;
+	return false;
+}
+
+bool ref_ks_alias_follows(unsigned change)
+{
+	return change == REF_KS_RO || change == REF_KS_RW || change == REF_KS_ROX;
+}
+
+/* --- walks */
+
+void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool may_vanish)
+{
+	*w = (struct ref_ks_walk){.pos = start, .end = end, .again_level = -1, .may_vanish = may_vanish};
+	memset(w->seen, 0xff, sizeof(w->seen));
+}
+
+const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next, bool leaf)
+{
+	const bool again = w->again_level == (int)level && w->again == addr;
+
+	if (w->over)
+		return "callback-after-end";
+	if (w->again_level >= 0 && !again)
+		return "again-ignored";
+	w->again_level = -1;
+	if (addr != w->pos)
+		return addr < w->pos ? "visited-twice" : "skipped";
+	if (next <= addr || next > w->end)
+		return "out-of-range";
+	if (w->seen[level] == addr && !again && !(w->may_vanish && level == 2))
+		return "visited-twice";
+	w->seen[level] = addr;
+	for (unsigned l = level + 1; l < 4; l++)
+		w->seen[l] = ~0ull;
+	if (leaf)
+		w->pos = next;
+	return NULL;
+}
+
+const char *ref_ks_walk_hole(struct ref_ks_walk *w, uint64_t addr, uint64_t next)
+{
+	if (w->over)
+		return "callback-after-end";
+	if (addr != w->pos)
+		return addr < w->pos ? "visited-twice" : "skipped";
+	w->again_level = -1; /* what was there is gone */
+	w->pos = next;
+	return NULL;
+}
+
+const char *ref_ks_walk_end(const struct ref_ks_walk *w, int wanted, int ret)
+{
+	if (ret != wanted)
+		return "wrong-result";
+	return w->over || w->pos == w->end ? NULL : "skipped";
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Creation of kernel mappings: in pictures, at every geometry and number of levels, in the three designs.
+ *
+ * Property: leaves are as large as alignment and flags allow, and no larger; what must be refused leaves what was there;
+ * slots of the fixmap mean what they map at each access; the table of legal live changes says what the machine says.
+ *
+ * Pictures: one character a page, one group a run (small geometry, runs of 4, blocks of 16):
+ *	.  nothing   p  page   c  page of a contiguous run   b  block   B  of a contiguous run of blocks   P  level 1
+ * and capitals become x where the page is read-only.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../fuzz/callers/kmap.h"
+#include "../fuzz/exec.h"
+#include "../hw/hw.h"
+#include "../ref/kmap.h"
+
+static struct prog prog;
+static char picture[128];
+static uint64_t drawn_from;
+static unsigned drawn;
+
+static char letter(const struct ref_km_leaf_obs *o)
+{
+	if (!ref_km_writes(o->state))
+		return 'x';
+	if (!o->leaf)
+		return o->cont ? 'c' : 'p';
+	if (o->leaf > 4)
+		return 'P';
+	return o->cont ? 'B' : 'b';
+}
+
+static void draw(void)
+{
+	char *s = picture;
+
+	for (unsigned i = 0; i < drawn; i++) {
+		struct ref_km_leaf_obs o;
+
+		if (i && i % 4 == 0)
+			*s++ = ' ';
+		*s++ = kmap_lookup(kmap.first + drawn_from + i, &o) ? letter(&o) : '.';
+	}
+	*s = '\0';
+}
+
+static struct outcome run(const char *text, const struct pt_impl *impl)
+{
+	struct outcome out;
+	char err[256];
+
+	assert_int_equal(prog_parse(&prog, "test", text, strlen(text), err, sizeof(err)), 0);
+	exec_run(&prog, impl, &out);
+	return out;
+}
+
+static void looks(const char *text, uint64_t from, const char *want)
+{
+	struct outcome out;
+
+	drawn_from = from;
+	drawn = 0;
+	for (const char *c = want; *c; c++)
+		drawn += *c != ' ';
+	exec_at_end = draw;
+	out = run(text, &impl_opt);
+	exec_at_end = NULL;
+	assert_string_equal(out.sig, "");
+	assert_string_equal(picture, want);
+}
+
+#define MAP "create_map cpu=0 "
+
+static void test_shapes(void **s)
+{
+	(void)s;
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1\n", 0, "p... ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=4\n", 0, "cccc ....");
+	looks("ptdiff 1\n" MAP "page=0.1 nr=8\n", 0, ".ppp cccc p...");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=8 nocont\n", 0, "pppp pppp ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=4 shift=1\n", 0, "pppp ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=2\n", 0, "bbbb bbbb bbbb bbbb ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=2 noblock\n", 0, "cccc cccc cccc cccc ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=2 shift=2\n", 0, "cccc cccc cccc cccc ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=3\n", 0, "BBBB BBBB");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=3 nocont\n", 0, "bbbb bbbb");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=4\n", 252, "PPPP ....");
+	looks("ptdiff 1\n" MAP "page=0.3 nr=18\n", 0, "...p cccc cccc cccc cccc p...");
+}
+
+/* What was there decides: holes are filled, pages change permissions, everything else is refused. */
+static void test_refusals(void **s)
+{
+	(void)s;
+	looks("ptdiff 1\n" MAP "page=0.1 nr=1\n" MAP "page=0.0 nr=4\n", 0, ".p.. ....");
+	looks("ptdiff 1\n" MAP "page=0.1 nr=1\n" MAP "page=0.0 nr=4 nocont\n", 0, "pppp ....");
+	looks("ptdiff 1\n" MAP "page=0.1 nr=1\n" MAP "page=0.0 nr=3 ro\n", 0, "xxx. ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=4\n" MAP "page=0.0 nr=4 ro\n", 0, "cccc ....");
+	looks("ptdiff 1\n" MAP "page=0.1 nr=1\n" MAP "page=0.0 nr=3 shift=1\n", 0, "pp.. ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1\n" MAP "page=0.0 nr=1 unit=2\n", 0, "p... .... .... .... ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=2\n" MAP "page=0.0 nr=1\n", 0, "bbbb bbbb bbbb bbbb ....");
+	looks("ptdiff 1\n" MAP "page=0.0 nr=1 unit=2\n" MAP "page=0.0 nr=1 unit=2 ro\n", 0,
+	      "xxxx xxxx xxxx xxxx ....");
+}
+
+/* The same program at each geometry with each number of levels that it has room for, in each design. */
+static void test_levels(void **s)
+{
+	static const struct pt_impl *const impls[] = {&impl_opt, &impl_opt_remap, &impl_opt_ops};
+	static const char *const early[] = {"", " early"};
+	char text[1024];
+
+	(void)s;
+	for (unsigned i = 0; i < 3 * 4 * 4 * 2; i++) {
+		const char *e = early[i & 1];
+		struct outcome out;
+
+		snprintf(text, sizeof(text),
+			 "ptdiff 1\ngeometry %s\ncpus 2\ndrain lazy\nxlate stale\n"
+			 "create_boot cpu=0 levels=%u\n" MAP "page=1.0 nr=2 unit=2 at=3%s\n" MAP
+			 "page=0.1 nr=20 at=2%s\n" MAP "page=2.0 nr=3 unit=1 at=2 noblock%s\n"
+			 "create_perm cpu=1 page=0.0 nr=16 ro\ncreate_access cpu=1 page=0.0 near=2\n"
+			 "create_access cpu=0 page=1.0 at=3 near=1 write\n",
+			 prog_geo_name(i >> 3 & 3), i >> 1 & 3, e, e, e);
+		out = run(text, impls[i >> 5]);
+		assert_string_equal(out.sig, "");
+		assert_int_equal(out.unsupported, 0);
+	}
+}
+
+/* --- fixmap slots */
+
+static enum hw_finding found;
+
+static void on_finding(enum hw_finding f, const char *fn, int line)
+{
+	(void)fn;
+	(void)line;
+	found = f;
+}
+
+/* Two levels; slot 0 of the fixmap is page 0 of the kernel's half. */
+static uint64_t *alias_start(unsigned xlate)
+{
+	struct hw_config cfg = {.ncpu = 2, .drain = HW_DRAIN_LAZY, .xlate = (uint8_t)xlate, .bbml = 3};
+	uint64_t *root, *leaf;
+
+	hw_reset(&cfg);
+	hw.on_step = NULL;
+	hw.on_finding = on_finding;
+	root = hw_setup_table(2);
+	leaf = hw_setup_table(3);
+	hw_setup_write(root, hw_table_pa(leaf) | HW_D_TABLE | HW_D_VALID);
+	hw_set_kernel_root(root);
+	hw_alias_setup(~0ull << 20, leaf);
+	found = HW_F_NONE;
+	return leaf;
+}
+
+static uint64_t kernel_page(const void *table)
+{
+	return hw_table_pa(table) | 3ull << 8 | HW_D_AF | HW_D_TABLE | HW_D_VALID;
+}
+
+static void dsb_isb(void)
+{
+	hw_barrier(HW_DSB, HW_ISH, HW_BAR_FULL, "t", 0);
+	hw_barrier(HW_ISB, HW_SY, HW_BAR_FULL, "t", 0);
+}
+
+static void test_alias(void **s)
+{
+	uint64_t *leaf = alias_start(HW_XLATE_FRESH), *slot = hw_alias_ptr(0), *a = hw_setup_table(3);
+
+	(void)s;
+	assert_int_equal(hw_load(slot, HW_RELAXED, "t", 0), 0);
+	assert_int_equal(found, HW_F_FIXMAP_EMPTY);
+	found = HW_F_NONE;
+	hw_store(leaf, kernel_page(a), HW_RELAXED, "t", 0);
+	dsb_isb();
+	hw_store(slot + 3, 0x123, HW_RELAXED, "t", 0);
+	assert_int_equal(hw_peek(a + 3), 0x123);
+	assert_int_equal(hw_load(slot + 3, HW_RELAXED, "t", 0), 0x123);
+	assert_int_equal(hw_xchg(slot + 3, 0x124, HW_RELAXED, "t", 0), 0x123);
+	hw_clear_page(slot, "t", 0);
+	assert_int_equal(hw_peek(a + 3), 0);
+	assert_int_equal(found, HW_F_NONE);
+	hw_store((uint64_t *)8, 1, HW_RELAXED, "t", 0); /* a folded level's null pointer */
+	assert_int_equal(found, HW_F_FIXMAP_EMPTY);
+	found = HW_F_NONE;
+	hw_store(slot + 16, 1, HW_RELAXED, "t", 0); /* behind the table's last entry */
+	assert_int_equal(found, HW_F_OUTSIDE);
+}
+
+static void test_alias_stale(void **s)
+{
+	uint64_t *leaf = alias_start(HW_XLATE_STALE), *slot = hw_alias_ptr(0), *a = hw_setup_table(3),
+		 *b = hw_setup_table(3);
+
+	(void)s;
+	hw_store(leaf, kernel_page(a), HW_RELAXED, "t", 0);
+	dsb_isb();
+	hw_store(leaf, 0, HW_RELAXED, "t", 0); /* no TLBI */
+	dsb_isb();
+	hw_store(leaf, kernel_page(b), HW_RELAXED, "t", 0);
+	dsb_isb();
+	found = HW_F_NONE;
+	hw_store(slot, 1, HW_RELAXED, "t", 0);
+	assert_int_equal(found, HW_F_FIXMAP_STALE);
+	assert_int_equal(hw_peek(a), 0);
+}
+
+/* --- which live changes are legal: the specification's table against the machine, by descriptor bits */
+
+static const struct {
+	enum ref_km_change_id change;
+	uint64_t set, clear;
+} masks[] = {
+	{REF_KM_CH_CREATE, 1ull << 0, 0},	  {REF_KM_CH_REMOVE, 0, 1ull << 0},
+	{REF_KM_CH_WRITE, 1ull << 7, 0},	  {REF_KM_CH_WRITE, 0, 1ull << 7},
+	{REF_KM_CH_EXEC, 1ull << 53, 0},	  {REF_KM_CH_EXEC, 0, 1ull << 54},
+	{REF_KM_CH_DIRTY, 1ull << 51, 1ull << 7}, {REF_KM_CH_ACCESS, 0, 1ull << 10},
+	{REF_KM_CH_SOFTWARE, 1ull << 56, 0},	  {REF_KM_CH_TO_NG, 1ull << 11, 0},
+	{REF_KM_CH_TO_GLOBAL, 0, 1ull << 11},	  {REF_KM_CH_TYPE, 1ull << 2, 0},
+	{REF_KM_CH_SHARE, 0, 1ull << 8},	  {REF_KM_CH_OA, 1ull << 20, 0},
+	{REF_KM_CH_CONT, 1ull << 52, 0},	  {REF_KM_CH_CONT, 0, 1ull << 52},
+};
+
+static void test_changes(void **s)
+{
+	(void)s;
+	for (unsigned bbml = 0; bbml < 4; bbml++) {
+		for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+			const bool by_ref = ref_km_change_legal(masks[i].change, bbml);
+			uint64_t *leaf = alias_start(HW_XLATE_FRESH);
+			uint64_t v = (1ull << 36 | 3ull << 8 | HW_D_AF | HW_D_RDONLY | HW_D_UXN | HW_D_TABLE | 1) |
+				     masks[i].clear;
+
+			hw.cfg.bbml = (uint8_t)bbml;
+			hw.cfg.drain = HW_DRAIN_EAGER;
+			hw_store(leaf + 4, v & ~masks[i].set, HW_RELAXED, "t", 0);
+			hw_store(leaf + 4, (v & ~masks[i].clear) | masks[i].set, HW_RELAXED, "t", 0);
+			assert_int_equal(found == HW_F_NONE, by_ref);
+		}
+	}
+	assert_true(ref_km_change_legal(REF_KM_CH_SIZE, 1));
+	assert_false(ref_km_change_legal(REF_KM_CH_SIZE, 0));
+}
+
+static int setup(void **s)
+{
+	(void)s;
+	exec_init();
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest programs[] = {
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_levels),
+	};
+	static const struct CMUnitTest machine[] = {
+		cmocka_unit_test(test_alias),
+		cmocka_unit_test(test_alias_stale),
+		cmocka_unit_test(test_changes),
+	};
+
+	return cmocka_run_group_tests(programs, setup, NULL) + cmocka_run_group_tests(machine, setup, NULL);
+}
