@@ -12,7 +12,7 @@
 #include "hw/hook_mmu.h"
 #include "hw/tables.h"
 
-#define ATOMIC_LOCK (60 + me()) /* a spinlock of whoever calls in atomic context */
+#define ATOMIC_LOCK (60 + me()) /* of whoever calls in atomic context: a spinlock, or interrupts off */
 
 /* --- what an op works on */
 
@@ -248,7 +248,11 @@ int run_split_range(const struct rec *r, struct rec *eff)
 	op_begin(&a);
 	for (unsigned i = 0; i < HW_NCLASS; i++)
 		before[i] = ex.cur->op.ord[i];
+	if (r->b & 1)
+		hw_lock(ATOMIC_LOCK, "spin_lock", 0);
 	ret = lin.impl->range_split_to_ptes(lin_va(a.lo), lin_va(a.hi), r->b & 1);
+	if (r->b & 1)
+		hw_unlock(ATOMIC_LOCK, "spin_unlock", 0);
 	if (ret && (ret != -PT_ENOMEM || !may_lack_memory()))
 		bad_value("failed", ret);
 	if (!ret)
@@ -352,7 +356,9 @@ static void repaint_here(void)
 	int ret;
 
 	hw_get_context(cpu, &root, &asid);
+	hw_lock(ATOMIC_LOCK, "stop_machine", 0); /* interrupts are off */
 	ret = lin.impl->linear_map_split_to_ptes(cpu);
+	hw_unlock(ATOMIC_LOCK, "stop_machine", 0);
 	if (!cpu)
 		lin.err = ret;
 	hw_set_context(cpu, root, asid);
