@@ -491,6 +491,10 @@ static bool eval_once(struct eval *e)
 		a->fault = HW_FAULT_PERMISSION;
 		return false;
 	}
+	if (a->fetch && (e->l.desc & (a->priv ? HW_D_PXN : HW_D_UXN))) { /* DDI 0487 D8.4.1; by the value in use */
+		a->fault = HW_FAULT_PERMISSION;
+		return false;
+	}
 	a->pa = leaf_pa(&e->l, a->va, e->block);
 	if (a->write && (e->l.desc & HW_D_RDONLY) && !eval_dirty(e))
 		return false;
