@@ -85,8 +85,7 @@ static void geo_unpack(const struct hw_geo *g)
 
 static void cpu_reset(struct hw_cpu *c)
 {
-	memset(c->cnt, 0, sizeof(c->cnt));
-	c->first = c->npend = c->nclear = 0;
+	pend_reset(c);
 	c->group = 0;
 	memset(c->dsb_st, 0, sizeof(c->dsb_st));
 	memset(c->dsb_all, 0, sizeof(c->dsb_all));
@@ -605,7 +604,7 @@ uint64_t hw_peek(const void *p)
 	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
 		struct hw_cpu *cpu = &hw_m.cpu[c];
 
-		if (!(cpu->cnt[loc & 63] | cpu->nclear))
+		if (!pend_maybe(cpu, loc))
 			continue;
 		for (unsigned i = 0; i < cpu->npend; i++) {
 			const struct hw_pend *q = pend_of(cpu) + i;
