@@ -188,6 +188,7 @@ struct hw_priv {
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
 	unsigned npend; /* of all CPUs */
+	uint16_t pending[HW_MAX_FRAMES]; /* of those, by frame */
 	unsigned nlate;
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
 	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];

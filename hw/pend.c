@@ -96,6 +96,7 @@ static void pend_tally(struct hw_cpu *c, const struct hw_pend *p, int n)
 	uint8_t *const count = p->clear ? &c->clears[p->loc >> LOC_BITS] : pend_count(c, p->loc);
 
 	*count = (uint8_t)(*count + n);
+	hw_m.pending[p->loc >> LOC_BITS] = (uint16_t)(hw_m.pending[p->loc >> LOC_BITS] + n);
 	c->nclear += p->clear ? (unsigned)n : 0;
 	c->nown += p->own ? (unsigned)n : 0;
 }
