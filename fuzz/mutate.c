@@ -279,11 +279,11 @@ static const struct {
 	const char *name;
 	uint8_t percent;
 } field_bias[] = {
-	{"write", 75}, {"young", 60},	{"dirty", 40},	{"exec", 15},	 {"special", 6},
-	{"shift", 10}, {"noflush", 12}, {"full", 50},	{"tables", 25},	 {"high", 25},
-	{"smmu", 30},  {"xlate", 30},	{"pick", 30},	{"in", 30},	 {"cont", 30},
-	{"ro", 25},    {"pfn", 50},	{"unit", 60},	{"from", 50},	 {"again", 40},
-	{"skip", 15},  {"end", 15},	{"atomic", 30}, {"noblock", 30}, {"nocont", 30},
+	{"write", 75},	 {"young", 60},	 {"dirty", 40},	 {"exec", 15}, {"special", 6}, {"shift", 10},
+	{"noflush", 12}, {"full", 50},	 {"tables", 25}, {"high", 25}, {"smmu", 30},   {"xlate", 30},
+	{"pick", 30},	 {"in", 30},	 {"cont", 30},	 {"ro", 25},   {"fetch", 25},  {"pfn", 50},
+	{"unit", 60},	 {"from", 50},	 {"again", 40},	 {"skip", 15}, {"end", 15},    {"atomic", 30},
+	{"noblock", 30}, {"nocont", 30},
 };
 
 static uint8_t bias_of(const char *name)
@@ -388,6 +388,7 @@ static void fill_map_event(struct mut *m, struct rec *r)
 	/* a table more is five barriers more */
 	r->nr = (uint16_t)(percent(m, 50) ? geometric(m, 8) : 1 + below(m, 24));
 	r->a = (uint8_t)((percent(m, 30) ? below(m, 4) : 0) | (percent(m, 70) ? 1 + below(m, 3) : 0) << 2);
+	r->b = r->kind == EV_read && percent(m, 25);
 	r->block = (uint8_t)(percent(m, 50) ? 0 : below(m, PROG_BLOCKS));
 }
 
@@ -841,6 +842,29 @@ static bool do_insert_kernel(struct mut *m)
 	return insert(m, at, r, s->n);
 }
 
+/* An area of vmalloc changes its permissions twice, and another CPU uses it, or its linear alias, in the way that only the
+ * old ones allowed. */
+static bool insert_permissions(struct mut *m, unsigned at)
+{
+	struct rec r[3];
+
+	fill_op(m, &r[0], OP_set_memory, NULL);
+	r[0].a = (uint8_t)(AT_VMALLOC | (r[0].a & 0x30)); /* as many pages as it says */
+	r[0].nr = (uint16_t)(1 + below(m, 4));
+	r[1] = r[0];
+	r[0].b = (uint8_t)(percent(m, 50) ? 2 : r[0].b);
+	r[1].b = (uint8_t)(percent(m, 50) ? 3 + below(m, 2) : below(m, 5));
+	r[2] = (struct rec){.is_event = 1, .kind = EV_read, .anchor = percent(m, 50) ? HW_C_OTHER : HW_C_STORE};
+	r[2].kind = percent(m, 35) ? EV_write : EV_read;
+	r[2].nr = (uint16_t)geometric(m, 8);
+	r[2].cpu = (uint8_t)((r[1].cpu + 1) % m->p.h.ncpu);
+	r[2].block = (uint8_t)(percent(m, 50) ? 2 : 0); /* the alias, or the area itself */
+	r[2].off = (uint8_t)below(m, r[1].nr);
+	r[2].a = 2; /* what a TLB holds */
+	r[2].b = percent(m, 80);
+	return insert(m, at, r, 3);
+}
+
 /* The same for the kernel's map. The park of a walk comes anywhere, that of others where they store. */
 enum {
 	M_SAME = 1,   /* place as the first step */
@@ -930,11 +954,13 @@ static bool do_insert_map(struct mut *m)
 	struct rec r[3 * 4];
 	unsigned n = 0;
 
+	if (m->p.h.ncpu < 2)
+		m->p.h.ncpu = 2;
+	if (half == A_SPLIT && percent(m, 15))
+		return insert_permissions(m, at);
 	for (unsigned i = 0; i < NMSEQS; i++)
 		w[i] = mseqs[i].half == half ? mseqs[i].weight : 0;
 	s = &mseqs[weighted(m, w, NMSEQS)];
-	if (m->p.h.ncpu < 2)
-		m->p.h.ncpu = 2;
 	for (unsigned i = 0; i < s->n; i++)
 		n += fill_map_step(m, r + n, s, i, r);
 	return insert(m, at, r, n);
