@@ -16,6 +16,9 @@
 #include "hw/hw.h"
 
 enum { SOFT_OPS = 16, HARD_OPS = 24 };
+enum {
+	MAP_OPS = 8
+}; /* of programs on the kernel's map, whose ops write whole tables: they cost ten times as much */
 
 /* What a program is about. Mixed evenly, each part would find a fraction of what it finds by itself. */
 enum group {
@@ -1379,7 +1382,7 @@ static void generate(struct mut *m, unsigned nops)
 	draw_group(m);
 	read_masks(m);
 	prog_normalize(&m->p);
-	fill_program(m, nops);
+	fill_program(m, on_map(m) && nops > MAP_OPS ? MAP_OPS : nops);
 	prog_normalize(&m->p);
 }
 
@@ -1415,14 +1418,15 @@ static void change(struct mut *m)
 {
 	uint8_t w[NCHANGES];
 	const unsigned ops = prog_count_ops(&m->p);
-	const bool full = ops >= HARD_OPS || m->p.n >= m->max;
+	const unsigned soft = on_map(m) ? MAP_OPS : SOFT_OPS, hard = on_map(m) ? MAP_OPS + 2 : HARD_OPS;
+	const bool full = ops >= hard || m->p.n >= m->max;
 
 	for (unsigned i = 0; i < NCHANGES; i++) {
 		w[i] = changes[i].weight;
 		if (on_map(m) ? is_for_users(changes[i].fn) : changes[i].fn == do_insert_map)
 			w[i] = 0;
 		if (changes[i].grows)
-			w[i] = full ? 0 : ops >= SOFT_OPS ? w[i] / 4 : w[i];
+			w[i] = full ? 0 : ops >= soft ? w[i] / 4 : w[i];
 	}
 	for (unsigned tries = 0; tries < 8; tries++) {
 		if (!m->p.n) {
@@ -1471,7 +1475,9 @@ size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed)
 	}
 	if (max_size >= size && percent(&m, m.p.n < 2 ? 30 : 1)) /* what no seed is about comes in, too */
 		generate(&m, 2 + below(&m, SOFT_OPS / 2));
-	shorten(&m, PROG_MAX_RECS);
+	shorten(&m, on_map(&m) && percent(&m, 90) ? MAP_OPS : PROG_MAX_RECS);
+	if (on_map(&m) && percent(&m, 60)) /* and in large tables ten times that */
+		prog_set_geo(&m.p, HW_GEO_SMALL);
 	for (unsigned k = geometric(&m, 6); k; k--) {
 		change(&m);
 		prog_normalize(&m.p);

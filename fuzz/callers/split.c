@@ -122,7 +122,8 @@ static void op_begin(const struct split_range *a)
 	lin.busy[me()][0] = *a;
 	ex.cur->op.watched = true;
 	exec_listen();
-	ex_feature((ex.cur->op.r->kind * 16u + spot_of(ex.cur->op.r)) * 8u + (ex.cur->op.r->a >> 4 & 7));
+	/* Few: what an engine keeps for each of these it also mutates, and an execution here is dear. */
+	ex_feature((ex.cur->op.r->kind * 16u + spot_of(ex.cur->op.r)) * 2u + (ex.cur->op.r->a >> 6 != 0));
 }
 
 static void op_end(void)
