@@ -807,7 +807,7 @@ static void final_check(struct space *sp)
 		if (!ex.stop && now->val.kind == REF_PRESENT && !now->val.protnone &&
 		    a.fault == HW_FAULT_TRANSLATION)
 			ex_finding("state", "walk", "not-translated",
-				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
+				   "page %u.0 faults at level %d on a fresh walk", p / ex.cont, a.level);
 	}
 }
 
