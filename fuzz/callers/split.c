@@ -154,9 +154,11 @@ static void bad_value(const char *what, int ret)
 
 static void check_edge(uint64_t va)
 {
-	if (!ex.stop && lin_leaf_start(va) != va)
+	if (!ex.stop && lin_leaf_start(va) != va) {
+		ex_about(va);
 		ex_finding("state", op_descs[ex.cur->op.r->kind].name, "no-edge", "%#llx lies inside a leaf or run",
 			   (unsigned long long)va);
+	}
 }
 
 /* What a split promises nobody pays for with more than its barriers. */
@@ -213,10 +215,12 @@ static void check_ptes(const struct split_range *a)
 	for (uint64_t p = a->lo; p < a->hi && !ex.stop; p++) {
 		const int level = lin_leaf(lin_va(p), &desc);
 
-		if (level >= 0 && (level < 3 || desc & HW_D_CONT))
+		if (level >= 0 && (level < 3 || desc & HW_D_CONT)) {
+			ex_about(lin_va(p));
 			ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes",
 				   "%#llx is mapped by %s of level %d", (unsigned long long)lin_va(p),
 				   desc & HW_D_CONT ? "a run" : "a block", level);
+		}
 	}
 }
 
