@@ -852,7 +852,7 @@ static void mark_access(const struct hw_access *a)
 	hw_get_context(a->agent, &user, &asid);
 	root = a->va >> 55 & 1 ? hw_kernel_table() : user;
 	add_agents(who, sizeof(who), 1u << a->agent);
-	add(text, sizeof(text), "%s %s: ", who, a->write ? "writes" : "reads");
+	add(text, sizeof(text), "%s %s: ", who, a->write ? "writes" : a->fetch ? "fetches" : "reads");
 	if (a->fault != HW_OK)
 		add(text, sizeof(text), "%s", hw_fault_str(a->fault));
 	else

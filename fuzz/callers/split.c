@@ -130,6 +130,8 @@ static void op_end(void)
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
+	lin.rox[me()] = false;
+	lin.stored = NULL;
 	ex.cur->op.watched = false;
 	exec_listen();
 }
@@ -210,18 +212,16 @@ int run_split(const struct rec *r, struct rec *eff)
 
 static void check_ptes(const struct split_range *a)
 {
+	const uint64_t p = lin_not_pages(a->lo, a->hi);
 	uint64_t desc;
+	int level;
 
-	for (uint64_t p = a->lo; p < a->hi && !ex.stop; p++) {
-		const int level = lin_leaf(lin_va(p), &desc);
-
-		if (level >= 0 && (level < 3 || desc & HW_D_CONT)) {
-			ex_about(lin_va(p));
-			ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes",
-				   "%#llx is mapped by %s of level %d", (unsigned long long)lin_va(p),
-				   desc & HW_D_CONT ? "a run" : "a block", level);
-		}
-	}
+	if (p >= a->hi || ex.stop)
+		return;
+	level = lin_leaf(lin_va(p), &desc);
+	ex_about(lin_va(p));
+	ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes", "%#llx is mapped by %s of level %d",
+		   (unsigned long long)lin_va(p), desc & HW_D_CONT ? "a run" : "a block", level);
 }
 
 /* Not more than a few tables: this is for ranges, the repainting for all. */
@@ -326,6 +326,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	op_begin(&s.main);
 	lin.busy[me()][1] = s.alias;
 	if (s.legal) {
+		lin.rox[me()] = s.what == PT_SET_ROX && !ref_ks_some_executes(&lin.ref, s.main.lo, s.main.hi);
 		ref_ks_begin(&lin.ref, s.main.lo, s.main.hi, s.what, OP_set_memory);
 		if (s.alias.hi)
 			ref_ks_begin(&lin.ref, s.alias.lo, s.alias.hi, s.what == PT_SET_ROX ? PT_SET_RO : s.what,
