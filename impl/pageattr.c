@@ -77,6 +77,9 @@ static int __change_memory_common(uint64_t start, uint64_t size, uint64_t set_ma
 {
 	const int ret = update_range_prot(start, size, set_mask, clear_mask);
 
+	for (uint64_t a = start; BUG(setmem_flush_per_page) && !ret && size <= CONT_PTE_SIZE && a < start + size;
+	     a += PAGE_SIZE)
+		flush_tlb_kernel_range(a, a + PAGE_SIZE);
 	if (!ret && (set_mask != PTE_VALID || clear_mask != PTE_PRESENT_INVALID) && !BUG(setmem_no_flush))
 		flush_tlb_kernel_range(start, start + size);
 	return ret;
@@ -99,7 +102,7 @@ static int change_memory_common(uint64_t addr, unsigned numpages, uint64_t set_m
 	const uint64_t size = (uint64_t)numpages << PAGE_SHIFT;
 	const struct pt_vm_area *area = find_vm_area(addr);
 
-	if (!area || addr + size > area->end || (area->huge && !BUG(setmem_accepts_huge)))
+	if (!area || size > area->end - addr || (area->huge && !BUG(setmem_accepts_huge)))
 		return -PT_EINVAL;
 	if (!numpages)
 		return 0;

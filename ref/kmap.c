@@ -301,6 +301,7 @@ struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req
 
 		size = unit(&k->geo, leaf, cont);
 		f.leaves += (unsigned)(size >> leaf);
+		f.blocks += leaf ? (unsigned)(size >> leaf) : 0;
 		if (f.leaves > REF_KM_LEAVES)
 			return f;
 		for (uint64_t p = page; p < page + size; p += 1ull << leaf)
