@@ -768,6 +768,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 		if (ex.task[i].state != TASK_IDLE)
 			ex.task[i].started = false; /* abandoned in the last execution */
 		ex.task[i].state = TASK_IDLE;
+		ex.task[i].spin = 0;
 		ex.task[i].sp = &ex.space[0];
 		ex.task[i].cpu = (uint8_t)i;
 		ex.on[i] = &ex.task[i];

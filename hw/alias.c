@@ -85,7 +85,7 @@ unsigned hw_next_entry(const void *table, unsigned i)
 	const uint32_t first = (uint32_t)((const uint64_t *)table - hw_m.mem);
 
 	for (; i < hw_m.nentries; i = (i | 7) + 1)
-		if (hw_m.npend || line_is_real(first + i))
+		if (hw_m.pending[first >> LOC_BITS] || line_is_real(first + i))
 			return i;
 	return hw_m.nentries;
 }

@@ -98,25 +98,40 @@ static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
 	return b != HW_F_NONE && b < a ? b : a; /* OA before CONT in the enum */
 }
 
+static enum hw_finding check_stale(const struct hw_stale *e, const struct xlation *x, unsigned asid)
+{
+	const unsigned level = stale_level(e);
+	struct xlation old;
+
+	if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, level))
+		return HW_F_NONE;
+	if (e->va >= x->va + x->size ||
+	    x->va >= e->va + (1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level])))
+		return HW_F_NONE;
+	if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont && level == 3 &&
+	    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
+		return HW_F_NONE;
+	if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+		return HW_F_NONE;
+	old = xlation_of_stale(e);
+	return bbm_rule(&old, x, e->tlb);
+}
+
 static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsigned asid)
 {
 	enum hw_finding worst = HW_F_NONE;
 
-	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
-		const struct hw_stale *e = &hw_m.stale[i];
-		struct xlation old;
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next)
+		worst = worse(worst, check_stale(&hw_m.stale[i], x, asid));
+	return worst;
+}
 
-		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, stale_level(e)))
-			continue;
-		if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont &&
-		    stale_level(e) == 3 &&
-		    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
-			continue;
-		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
-			continue;
-		old = xlation_of_stale(e);
-		worst = worse(worst, bbm_rule(&old, x, e->tlb));
-	}
+static enum hw_finding check_all(const struct xlation *x, unsigned asid)
+{
+	enum hw_finding worst = HW_F_NONE;
+
+	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer)
+		worst = worse(worst, check_stale(&hw_m.stale[i], x, asid));
 	return worst;
 }
 
@@ -172,12 +187,10 @@ void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *f
 	if (!desc_is_leaf(v, f->level))
 		return;
 	x = xlation_of(va, v, f->level);
-	worst = check_list(STALE_UP, &x, f->asid);
 	if (f->level == 3)
-		worst = worse(worst, check_level3(loc, f, &x, va));
-	else /* a block: smaller ones anywhere in it; rare enough to look at all */
-		for (unsigned b = 0; b < STALE_HASH; b++)
-			worst = worse(worst, check_list(b, &x, f->asid));
+		worst = worse(check_list(STALE_UP, &x, f->asid), check_level3(loc, f, &x, va));
+	else /* a block: smaller ones anywhere in it */
+		worst = check_all(&x, f->asid);
 	if (f->level == 2)
 		worst = worse(worst, check_siblings(loc, &x, va));
 	if (worst != HW_F_NONE)

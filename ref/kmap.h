@@ -143,6 +143,9 @@ void ref_km_open(struct ref_kmap *k, uint64_t lo, uint64_t hi, unsigned states);
 /* --- contracts */
 /* The leaf that a request uses at `page`: log2 pages of the descriptor; *cont: in a run. */
 unsigned ref_km_leaf(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page, bool *cont);
+/* For how many pages from there on, where one begins, it uses leaves of that shape: whole leaves, or runs. */
+uint64_t ref_km_stretch(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page, unsigned leaf,
+			bool cont);
 struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req *q);
 /*
  * Creation. Callers may rely on: success: every page of the request translates as asked, published to this CPU, to

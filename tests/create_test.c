@@ -48,7 +48,7 @@ static void draw(void)
 
 		if (i && i % 4 == 0)
 			*s++ = ' ';
-		*s++ = kmap_lookup(kmap.first + drawn_from + i, &o) ? letter(&o) : '.';
+		*s++ = kmap_lookup(kmap.first + drawn_from + i, 0, &o) ? letter(&o) : '.';
 	}
 	*s = '\0';
 }

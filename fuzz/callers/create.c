@@ -68,11 +68,16 @@ static uint64_t prefix(const struct ref_km_req *q)
 		struct ref_km_leaf_obs o;
 		bool cont;
 		const unsigned leaf = ref_km_leaf(&kmap.ref, q, p, &cont);
+		const uint64_t to = p + ref_km_stretch(&kmap.ref, q, p, leaf, cont);
 
-		if (!kmap_lookup(p, &o) || o.pfn != q->pfn + (p - q->page) || o.state != q->state ||
-		    o.leaf != leaf || o.cont != cont)
-			break;
-		p += 1ull << leaf;
+		while (p < to) {
+			const uint64_t next = kmap_lookup(p, to, &o);
+
+			if (!next || o.pfn != q->pfn + (p - q->page) || o.state != q->state || o.leaf != leaf ||
+			    o.cont != cont)
+				return p - q->page;
+			p = next;
+		}
 	}
 	return (p < end ? p : end) - q->page;
 }

@@ -246,24 +246,29 @@ static bool is_table(uint64_t desc, unsigned level)
 	return level < 3 && (desc & (HW_D_TABLE | HW_D_VALID)) == (HW_D_TABLE | HW_D_VALID);
 }
 
-bool kmap_lookup(uint64_t page, struct ref_km_leaf_obs *o)
+uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o)
 {
 	const uint64_t *t = kmap.env.pgdir;
+	const unsigned last = (1u << ex.geo->table_bits) - 1;
 
 	for (unsigned level = 4 - kmap.env.levels;; level++) {
 		const unsigned bits = (3 - level) * ex.geo->table_bits;
-		const uint64_t v = hw_peek(t + (page >> bits & ((1u << ex.geo->table_bits) - 1)));
+		unsigned i = (unsigned)(page >> bits) & last;
+		const uint64_t v = hw_peek(t + i), first = page >> bits << bits,
+			       step = 1ull << bits << ex.geo->page_shift;
+		uint64_t end = first + (1ull << bits), like = v + step;
 
 		if (!v)
-			return false;
-		if (!is_table(v, level)) {
-			const uint64_t first = page >> bits << bits;
-
-			describe(o, first, v, level);
-			o->pfn += page - first;
-			return true;
+			return 0;
+		if (is_table(v, level)) {
+			t = hw_table_va(v & HW_D_OA);
+			continue;
 		}
-		t = hw_table_va(v & HW_D_OA);
+		describe(o, first, v, level);
+		o->pfn += page - first;
+		for (; end < to && i < last && hw_peek(t + ++i) == like; like += step)
+			end += 1ull << bits;
+		return end;
 	}
 }
 
@@ -271,10 +276,14 @@ struct audit {
 	uint8_t id;
 	unsigned tables;
 	uint64_t pages;
+	/* An entry that was right: others of its level, up to page `to`, are if they lead as much further. */
+	uint64_t page, to, entry;
+	unsigned level;
 };
 
 static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned level)
 {
+	const struct ref_km_range *r;
 	struct ref_km_leaf_obs o;
 	const char *bad;
 
@@ -284,30 +293,62 @@ static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
 			   (unsigned long long)page, level, (unsigned long long)v);
 	a->pages += 1ull << o.leaf;
+	r = ref_km_find(&kmap.ref, page);
+	a->page = page;
+	a->to = r ? r->hi : 0;
+	a->entry = v;
+	a->level = level;
+}
+
+static inline bool audit_alike(const struct audit *a, uint64_t page, uint64_t v, unsigned level, uint64_t size)
+{
+	return level == a->level && page >= a->page && page + size <= a->to &&
+	       v - a->entry == (page - a->page) << ex.geo->page_shift;
+}
+
+static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base);
+
+static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned level)
+{
+	const uint64_t *t = hw_table_va(v & HW_D_OA);
+
+	a->tables++;
+	if (!hw_in_table(t) || a->tables > HW_MAX_FRAMES)
+		ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+			   (unsigned long long)v);
+	else
+		audit_table(a, t, level + 1, page);
+}
+
+/* Not of the region: the fixmap's entry, and what the region does not reach. */
+static bool elsewhere(uint64_t page, uint64_t size)
+{
+	const uint64_t fixmap = (kmap.env.fixmap_va - kmap.va) >> ex.geo->page_shift;
+
+	return page == fixmap || page + size <= kmap.first || page >= kmap.first + kmap.npages;
 }
 
 static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base)
 {
 	const unsigned n = 1u << ex.geo->table_bits, bits = (3 - level) * ex.geo->table_bits;
 	const bool top = t == kmap.env.pgdir;
+	uint64_t buf[8];
 
-	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 1)) {
-		const uint64_t v = hw_peek(t + i), page = base + ((uint64_t)i << bits);
+	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 8)) {
+		const uint64_t *line = hw_view_run(t + i, 8, buf);
 
-		if (!v || (top && i == top_entries(kmap.env.levels) - 1) ||
-		    (top && (page + (1ull << bits) <= kmap.first || page >= kmap.first + kmap.npages)))
-			continue;
-		if (!is_table(v, level)) {
-			audit_entry(a, page, v, level);
-			continue;
+		for (unsigned k = 0; k < 8 && !ex.stop; k++) {
+			const uint64_t v = line[k], page = base + ((uint64_t)(i + k) << bits), size = 1ull << bits;
+
+			if (!v || (top && elsewhere(page, size)))
+				continue;
+			if (is_table(v, level))
+				audit_below(a, page, v, level);
+			else if (audit_alike(a, page, v, level, size))
+				a->pages += size;
+			else
+				audit_entry(a, page, v, level);
 		}
-		a->tables++;
-		if (!hw_in_table(hw_table_va(v & HW_D_OA)) || a->tables > HW_MAX_FRAMES) {
-			ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
-				   (unsigned long long)v);
-			return;
-		}
-		audit_table(a, hw_table_va(v & HW_D_OA), level + 1, page);
 	}
 }
 

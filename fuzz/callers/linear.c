@@ -290,20 +290,41 @@ void split_reset(void)
 
 /* --- reading the tables, without a step */
 
-int lin_leaf(uint64_t va, uint64_t *desc)
+static const uint64_t *slot_of(uint64_t va, unsigned *level, uint64_t *desc)
 {
-	uint64_t *t = lin.env.pgdir;
+	const uint64_t *t = lin.env.pgdir;
 
-	for (unsigned l = 4u - ex.geo->levels;; l++) {
-		const uint64_t v = hw_peek(t + index_of(va, l));
+	for (*level = 4u - ex.geo->levels;; ++*level) {
+		const uint64_t *p = t + index_of(va, *level), v = *desc = hw_peek(p);
 
-		*desc = v;
-		if (!v)
-			return -1;
-		if (l == 3 || (v & 3) != 3)
-			return (int)l;
+		if (*level == 3 || !v || (v & 3) != 3)
+			return p;
 		t = hw_table_va(v & HW_D_OA & ~((1ull << ex.geo->page_shift) - 1));
 	}
+}
+
+int lin_leaf(uint64_t va, uint64_t *desc)
+{
+	unsigned level;
+
+	slot_of(va, &level, desc);
+	return *desc ? (int)level : -1;
+}
+
+uint64_t lin_not_pages(uint64_t page, uint64_t end)
+{
+	while (page < end) {
+		unsigned level, left;
+		uint64_t desc;
+		const uint64_t *p = slot_of(lin_va(page), &level, &desc);
+
+		if (desc && (level < 3 || desc & HW_D_CONT))
+			break;
+		left = level < 3 ? 1 : (1u << bits()) - index_of(lin_va(page), 3);
+		for (page++, p++; --left && page < end && !(hw_peek(p) & HW_D_CONT); page++)
+			p++;
+	}
+	return page;
 }
 
 /* log2 of the bytes that the leaf or run at va translates; nothing: 0. */
@@ -380,15 +401,46 @@ static void check_runs(const uint64_t *t, unsigned level, unsigned id)
 			   "%u runs of the new level %u table are not contiguous", without, level);
 }
 
+/* What an audit of one table has found right, and what is therefore right without another look. */
+struct audit {
+	uint64_t va, entry; /* a leaf; others up to `to` are right if they lead as much further */
+	uint64_t to;
+	uint64_t hole; /* up to here nothing need be */
+	unsigned level, id;
+};
+
+static void audit_entry(struct audit *a, uint64_t va, uint64_t v)
+{
+	const uint64_t end = va + (1ull << shift_of(a->level));
+	const struct ref_km_range *r;
+
+	if (v ? va >= a->va && end <= a->to && v - a->entry == va - a->va : end <= a->hole)
+		return;
+	check_entry(va, a->level, v, a->id);
+	r = ref_km_above(&lin.ref, lin_page(va));
+	if (!v) {
+		a->hole = !r ? ~0ull : r->lo > lin_page(va) ? lin_va(r->lo) : 0;
+	} else if (a->level == 3 || (v & 3) != 3) {
+		a->va = va;
+		a->entry = v;
+		a->to = r && r->lo <= lin_page(va) ? lin_va(r->hi) : 0;
+	}
+}
+
 static void audit_table(unsigned frame, uint64_t va, unsigned level, unsigned id)
 {
-	uint64_t *t = hw_table_va((uint64_t)frame << HW_FRAME_SHIFT);
+	const uint64_t *t = hw_table_va((uint64_t)frame << HW_FRAME_SHIFT);
+	struct audit a = {.level = level, .id = id};
+	uint64_t buf[8];
 
-	for (unsigned i = 0; (i = hw_next_entry(t, i)) < 1u << bits() && !ex.stop; i++) {
-		const uint64_t at = va + ((uint64_t)i << shift_of(level));
+	for (unsigned i = hw_next_entry(t, 0); i < 1u << bits() && !ex.stop; i = hw_next_entry(t, i + 8)) {
+		const uint64_t *line = hw_view_run(t + i, 8, buf);
 
-		ex_observe(hw_peek(t + i));
-		check_entry(at, level, hw_peek(t + i), id);
+		for (unsigned k = 0; k < 8 && !ex.stop; k++) {
+			if (line[k])
+				ex_observe(line[k]);
+			audit_entry(&a, va + ((uint64_t)(i + k) << shift_of(level)), line[k]);
+		}
 	}
 }
 

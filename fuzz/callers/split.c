@@ -206,16 +206,15 @@ int run_split(const struct rec *r, struct rec *eff)
 
 static void check_ptes(const struct split_range *a)
 {
+	const uint64_t p = lin_not_pages(a->lo, a->hi);
 	uint64_t desc;
+	int level;
 
-	for (uint64_t p = a->lo; p < a->hi && !ex.stop; p++) {
-		const int level = lin_leaf(lin_va(p), &desc);
-
-		if (level >= 0 && (level < 3 || desc & HW_D_CONT))
-			ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes",
-				   "%#llx is mapped by %s of level %d", (unsigned long long)lin_va(p),
-				   desc & HW_D_CONT ? "a run" : "a block", level);
-	}
+	if (p >= a->hi || ex.stop)
+		return;
+	level = lin_leaf(lin_va(p), &desc);
+	ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes", "%#llx is mapped by %s of level %d",
+		   (unsigned long long)lin_va(p), desc & HW_D_CONT ? "a run" : "a block", level);
 }
 
 /* Not more than a few tables: this is for ranges, the repainting for all. */

@@ -108,6 +108,8 @@ bool split_event(const struct rec *r, unsigned agent);
 void split_check_end(void);
 /* The leaf at va, without a step: its level; -1: nothing. */
 int lin_leaf(uint64_t va, uint64_t *desc);
+/* First page from there on that a block or a contiguous run maps; `end`: none before it. */
+uint64_t lin_not_pages(uint64_t page, uint64_t end);
 /* Where the leaf or contiguous run at va begins; va itself if nothing is there. */
 uint64_t lin_leaf_start(uint64_t va);
 /* And where it ends; the next page if nothing is there. */
