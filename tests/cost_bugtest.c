@@ -89,11 +89,11 @@ static void test_single_calls(void **s)
 	(void)s;
 	text_costs("table-remapped-per-run", "ptdiff 1\ncreate_map cpu=0 page=0.0 nr=8 nocont\n");
 	text_costs("create-barrier-per-entry", "ptdiff 1\ncreate_map cpu=0 page=0.0 nr=1\n");
-	text_costs("split-barrier-per-entry", "ptdiff 1\nbbml 3\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
-	text_costs("split-needless-flush", "ptdiff 1\nbbml 3\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
-	text_costs("split-at-edge", "ptdiff 1\nbbml 3\nsplit cpu=0 page=0.0 nr=1 unit=3 spot=block\n");
+	text_costs("split-barrier-per-entry", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
+	text_costs("split-needless-flush", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
+	text_costs("split-at-edge", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.0 nr=1 unit=3 spot=block\n");
 	text_costs("setmem-flush-per-page", "ptdiff 1\nset_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=nx\n");
-	text_costs("repaint-flush-per-page", "ptdiff 1\nbbml 3\nrepaint cpu=0\n");
+	text_costs("repaint-flush-per-page", "ptdiff 1\nbbml 2-noabort\nrepaint cpu=0\n");
 }
 
 static void test_sections(void **s)
