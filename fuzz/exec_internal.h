@@ -190,6 +190,13 @@ static inline unsigned ex_space_id(const struct space *sp)
 	return (unsigned)(sp - ex.space);
 }
 
+/* How the kernel's half is used by a CPU: a load, a store, an instruction. */
+enum ex_kuse { USE_READ, USE_WRITE, USE_FETCH };
+static inline enum ex_kuse ex_kuse_of(const struct rec *r)
+{
+	return r->kind == EV_write ? USE_WRITE : r->b & 1 ? USE_FETCH : USE_READ;
+}
+
 /* The running task goes on in `sp`. */
 static inline void ex_use(struct space *sp)
 {

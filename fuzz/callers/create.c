@@ -286,6 +286,6 @@ int run_create_access(const struct rec *r, struct rec *eff)
 		hw_do_context_sync(hw.cpu);
 		ref_km_sync(&kmap.ref, hw.cpu);
 	}
-	kmap_access(hw.cpu, page, r->b & 1);
+	kmap_access(hw.cpu, page, r->b & 4 ? USE_FETCH : r->b & 1 ? USE_WRITE : USE_READ);
 	return 1;
 }

@@ -163,11 +163,16 @@ void kmap_verdict(const struct ref_verdict *v)
 			   (unsigned long long)v->page);
 }
 
-void kmap_access(unsigned cpu, uint64_t page, bool write)
+void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use)
 {
+	static const char *const uses[] = {"reads", "writes", "fetches from"};
+	const bool write = use == USE_WRITE, fetch = use == USE_FETCH;
+
 	for (unsigned fresh = 0; fresh < 2; fresh++) {
-		struct hw_access a = {.agent = (uint8_t)cpu, .write = write, .priv = true, .fresh = fresh};
-		struct ref_km_access k = {.cpu = (uint8_t)cpu, .page = page, .write = write, .fresh = fresh};
+		struct hw_access a = {
+			.agent = (uint8_t)cpu, .write = write, .fetch = fetch, .priv = true, .fresh = fresh};
+		struct ref_km_access k = {
+			.cpu = (uint8_t)cpu, .page = page, .write = write, .fetch = fetch, .fresh = fresh};
 		struct ref_verdict v = {.cls = NULL};
 		enum ref_km_result r;
 
@@ -180,8 +185,8 @@ void kmap_access(unsigned cpu, uint64_t page, bool write)
 		ex_observe((uint64_t)a.fault << 60 ^ a.pa);
 		r = ref_km_access(&kmap.ref, &k, &v);
 		if (ex.log)
-			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, write ? "writes" : "reads",
-				(unsigned long long)page, hw_fault_str(a.fault));
+			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, uses[use], (unsigned long long)page,
+				hw_fault_str(a.fault));
 		if (r == REF_KM_FINDING)
 			kmap_verdict(&v);
 		if (r != REF_KM_RETRY)
@@ -216,7 +221,7 @@ bool kmap_event(const struct rec *r, unsigned agent)
 	drain_one(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
-	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, r->kind == EV_write);
+	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, ex_kuse_of(r));
 	hw.cfg.xlate = xlate;
 	return true;
 }
@@ -379,7 +384,7 @@ void kmap_check_end(void)
 		hw_do_drain(c, -1);
 	kmap_audit(OP_create_map);
 	for (unsigned i = 0; i < kmap.ref.n && !ex.stop; i++) {
-		kmap_access(0, kmap.ref.r[i].lo, false);
-		kmap_access(0, kmap.ref.r[i].hi - 1, false);
+		kmap_access(0, kmap.ref.r[i].lo, USE_READ);
+		kmap_access(0, kmap.ref.r[i].hi - 1, ref_km_execs(kmap.ref.r[i].now) ? USE_FETCH : USE_READ);
 	}
 }

@@ -130,6 +130,8 @@ static void op_end(void)
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
+	lin.rox[me()] = false;
+	lin.stored = NULL;
 	ex.cur->op.watched = false;
 	exec_listen();
 }
@@ -338,6 +340,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	op_begin(&s.main);
 	lin.busy[me()][1] = s.alias;
 	if (s.legal) {
+		lin.rox[me()] = s.what == PT_SET_ROX && !ref_ks_some_executes(&lin.ref, s.main.lo, s.main.hi);
 		ref_ks_begin(&lin.ref, s.main.lo, s.main.hi, s.what, OP_set_memory);
 		if (s.alias.hi)
 			ref_ks_begin(&lin.ref, s.alias.lo, s.alias.hi, s.what == PT_SET_ROX ? PT_SET_RO : s.what,
