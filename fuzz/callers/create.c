@@ -84,9 +84,12 @@ static uint64_t prefix(const struct ref_km_req *q)
 
 static void check_slots(uint8_t id)
 {
-	for (unsigned i = 0; i < FIX_NSLOTS; i++)
-		if (hw_peek(kmap.env.fixmap_ptep + i))
-			ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	for (unsigned i = 0; i < FIX_NSLOTS; i++) {
+		if (!hw_peek(kmap.env.fixmap_ptep + i))
+			continue;
+		ex_about(kmap.env.fixmap_va + ((uint64_t)i << ex.geo->page_shift));
+		ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	}
 }
 
 /* Entries of the top table that the request sets, or whose block it changes: the others lead to tables already. */

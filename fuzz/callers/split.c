@@ -156,9 +156,11 @@ static void bad_value(const char *what, int ret)
 
 static void check_edge(uint64_t va)
 {
-	if (!ex.stop && lin_leaf_start(va) != va)
+	if (!ex.stop && lin_leaf_start(va) != va) {
+		ex_about(va);
 		ex_finding("state", op_descs[ex.cur->op.r->kind].name, "no-edge", "%#llx lies inside a leaf or run",
 			   (unsigned long long)va);
+	}
 }
 
 /* Another task inside its op may make or free tables, or make this one wait for the mutex. */
@@ -215,6 +217,7 @@ static void check_ptes(const struct split_range *a)
 	if (p >= a->hi || ex.stop)
 		return;
 	level = lin_leaf(lin_va(p), &desc);
+	ex_about(lin_va(p));
 	ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes", "%#llx is mapped by %s of level %d",
 		   (unsigned long long)lin_va(p), desc & HW_D_CONT ? "a run" : "a block", level);
 }
