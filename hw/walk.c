@@ -220,20 +220,20 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
 		const unsigned level = stale_level(e);
-		const uint64_t size = 1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level]);
-		const bool leaf = desc_is_leaf(e->val, stale_level(e));
-		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
+		struct cand c;
 
-		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
+		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) ||
+		    (va - e->va) >> (stale_cont(e) ? run_shift(level) : hw_m.shift[level]))
 			continue;
 		if (stale_cont(e) &&
 		    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
 			continue;
-		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
+		if (stale_asid(e) != asid && (!desc_is_leaf(e->val, level) || (e->val & HW_D_NG)))
 			continue;
+		c = (struct cand){.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)level};
 		c.tlb = e->tlb >> agent & 1;
 		c.i = i;
-		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
+		c.kind = desc_is_table(e->val, level) ? CAND_TABLE : CAND_LEAF;
 		cand_add(s, &c);
 	}
 }
