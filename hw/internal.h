@@ -159,10 +159,10 @@ struct hw_agent_ctx {
 /* Where a walk of coherent memory has found the last table of an address, and its level; nothing on the way has changed
  * while the epoch is the same. */
 struct hw_walked {
-	uint64_t key; /* address bits above a level-3 table */
-	uint32_t root, epoch;
+	uint64_t key;		     /* address bits above a level-3 table */
+	uint32_t root, epoch, up[4]; /* the entries above that table, root first */
 	uint16_t frame;
-	uint8_t level;
+	uint8_t level, nup;
 };
 
 struct hw_priv {
@@ -187,7 +187,7 @@ struct hw_priv {
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
-	unsigned npend; /* of all CPUs */
+	unsigned npend;			 /* of all CPUs */
 	uint16_t pending[HW_MAX_FRAMES]; /* of those, by frame */
 	unsigned nlate;
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
