@@ -125,6 +125,7 @@ static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 		memset(e->phi, e->hi, sizeof(e->phi));
 	}
 	hw_m.stale_by[i] = hw_m.by;
+	hw_m.stale_gen[e->bucket]++;
 	e->loc = key->loc;
 	e->tick = ++hw_m.tick;
 	e->writer = key->writer;

@@ -640,38 +640,97 @@ static void choose_walk(bool pending)
 		hw_pick(PICK_XLATE, 1);
 }
 
+static uint32_t stale_gens(uint64_t page)
+{
+	return hw_m.stale_gen[stale_bucket_page(page)] + hw_m.stale_gen[stale_bucket_block(page)] +
+	       hw_m.stale_gen[STALE_UP];
+}
+
+/* The leaf needs no update and permits the access. */
+static inline bool suffices(const struct hw_access *a, uint64_t desc)
+{
+	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER), must = a->write ? need | HW_D_RDONLY : need;
+
+	return (desc & must) == need;
+}
+
+static inline bool picks(const struct hw_access *a)
+{
+	return !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
+}
+
+/* Does the access see what is pending on its CPU? */
+static inline bool sees_pending(const struct hw_access *a)
+{
+	return !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend;
+}
+
+static void access_done(struct hw_access *a, const struct hw_served *s)
+{
+	const bool pending = sees_pending(a);
+
+	if (picks(a))
+		choose_walk(pending);
+	a->fault = HW_OK;
+	a->stale = a->set_af = a->set_dirty = false;
+	a->recorded = true;
+	a->recorded_dirty = a->write;
+	a->level = s->level;
+	a->desc = s->desc;
+	a->slot = loc_ptr(s->loc);
+	a->pa = s->pa;
+	if (pending && a->write)
+		pend_drain_older(a->agent);
+}
+
+/* As the last access of this page by this agent. */
+static bool access_again(struct hw_access *a, const struct hw_served *s)
+{
+	if (s->page != a->va >> hw_m.page_shift || s->epoch != hw_m.epoch || s->agent != a->agent ||
+	    coh_read(s->loc) != s->desc || !suffices(a, s->desc))
+		return false;
+	if (sees_pending(a) &&
+	    (hw_m.cpu[a->agent].pending_up != s->upper || pend_maybe(&hw_m.cpu[a->agent], s->loc)))
+		return false;
+	if (picks(a) && (!s->alone || s->stale != stale_gens(s->page << hw_m.page_shift) ||
+			 (s->level == 3 && block_of(s->loc)->ncont)))
+		return false;
+	access_done(a, s);
+	return true;
+}
+
 /*
  * Most accesses: only a walk of memory can serve them, and its leaf needs no update and permits them. False: nothing has
  * happened yet. What this does is what the evaluation above comes to.
  */
 static bool access_plain(struct hw_access *a)
 {
-	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER), must = a->write ? need | HW_D_RDONLY : need;
+	struct hw_served *s = &hw_m.served[((a->va >> hw_m.page_shift) + 5 * a->agent) & (SERVED - 1)];
 	const uint32_t root = root_of(a->agent, a->va);
-	const bool picks = !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
-	const bool pending = !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend;
 	struct hw_leaf l;
 
 	if (unlikely(hw.trace != NULL) || !root)
 		return false;
+	if (access_again(a, s))
+		return true;
 	l = walk_coherent(root, a->va, true);
-	if (l.odd || l.misfit || (l.desc & must) != need ||
-	    (pending && own_on_path(&hw_m.cpu[a->agent], &l, a->va)))
+	if (l.odd || l.misfit || !suffices(a, l.desc) ||
+	    (sees_pending(a) && own_on_path(&hw_m.cpu[a->agent], &l, a->va)))
 		return false;
-	if (picks && ((a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont) || any_stale(a)))
+	if (picks(a) && ((a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont) || any_stale(a)))
 		return false;
-	if (picks)
-		choose_walk(pending);
-	a->fault = HW_OK;
-	a->stale = a->set_af = a->set_dirty = false;
-	a->recorded = true;
-	a->recorded_dirty = a->write;
-	a->level = l.level;
-	a->desc = l.desc;
-	a->slot = loc_ptr(l.loc);
-	a->pa = leaf_pa(&l, a->va, false);
-	if (pending && a->write)
-		pend_drain_older(a->agent);
+	*s = (struct hw_served){.page = a->va >> hw_m.page_shift,
+				.desc = l.desc,
+				.pa = leaf_pa(&l, a->va, false),
+				.epoch = hw_m.epoch,
+				.loc = l.loc,
+				.stale = stale_gens(a->va),
+				.agent = a->agent,
+				.level = l.level,
+				.alone = picks(a) && !a->dep};
+	if (a->agent < HW_MAX_CPU)
+		s->upper = hw_m.cpu[a->agent].pending_up - (sees_pending(a) || !hw_m.cpu[a->agent].npend ? 0 : 1);
+	access_done(a, s);
 	return true;
 }
 
