@@ -4,20 +4,26 @@
  *
  * Property: a finding is exactly a change that DDI 0487 D8.16.1 allows only by break-before-make while an old
  * translation of the same address may still be used: another output address, memory type, shareability, or
- * global where it was not, at any level of FEAT_BBM; another size or contiguous bit only below level 1.
+ * global where it was not, at any level of FEAT_BBM; another contiguous bit only below level 1, a block in place of a table
+ * or a table in place of a block below level 2 (at level 1 that needs the nT bit, which nothing here sets).
  * Permissions, AF, DBM, dirty and software bits may change in place.
  */
 #include "internal.h"
 
 struct xlation {
 	uint64_t va, size, oa, val;
+	uint8_t level;
 	bool cont;
 	bool pages; /* cached page by page: no size to disagree about */
 };
 
 static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
 {
-	struct xlation x = {.va = va, .size = 1ull << hw_m.shift[level], .oa = v & hw_m.oa_mask, .val = v};
+	struct xlation x = {.va = va,
+			    .size = 1ull << hw_m.shift[level],
+			    .oa = v & hw_m.oa_mask,
+			    .val = v,
+			    .level = (uint8_t)level};
 
 	if (level >= 2 && (v & HW_D_CONT)) {
 		x.cont = true;
@@ -62,13 +68,13 @@ static struct xlation xlation_of_stale(const struct hw_stale *e)
 	return x;
 }
 
-/* What a store must not do: where all CPUs that may hold the old one have level 1 and above, another size or
- * contiguous bit is permitted. */
+/* What a store must not do: another contiguous bit is permitted where all CPUs that may hold the old one have level 1 and
+ * above, another size where they have level 2. */
 static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new, unsigned cpus)
 {
 	const enum hw_finding f = bbm_compare(old, new);
 
-	return f == HW_F_BBM_CONT && hw_bbml_of(cpus) ? HW_F_NONE : f;
+	return f == HW_F_BBM_CONT && hw_bbml_of(cpus) >= (old->level == new->level ? 1u : 2u) ? HW_F_NONE : f;
 }
 
 /*

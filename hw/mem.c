@@ -738,6 +738,7 @@ static uint64_t hash_stale(uint64_t h)
 		const uint64_t rec[] = {e->va,	       e->val, e->tick,	 e->loc,    stale_asid(e), stale_level(e),
 					stale_cont(e), e->tlb, e->early, e->kill_b, e->kill_l,	   e->writer};
 
+		h = stale_cont(e) ? h * 31 + (e->lo | (uint64_t)e->hi << 8) : h; /* of others they mean nothing */
 		h = XXH3_64bits_withSeed(rec, sizeof(rec), h);
 	}
 	return XXH3_64bits_withSeed(hw_m.head, sizeof(hw_m.head), h + hw_m.nstale);
@@ -749,9 +750,9 @@ static uint64_t hash_cfg(void)
 	const uint64_t rec[] = {c->geo,	      c->ncpu,	    c->update[0],   c->update[1], c->update[2],
 				c->update[3], c->update[4], c->smmu,	    c->smmu_btm,  c->ets2,
 				c->ttl,	      c->tlbirange, c->bbml,	    c->drain,	  c->xlate,
-				c->pick,      c->early,	    c->alloc_fails, c->salt};
+				c->pick,      c->early,	    c->alloc_fails, c->salt,	  c->late};
 
-	return XXH3_64bits(rec, sizeof(rec));
+	return XXH3_64bits_withSeed(c->bbml_less, sizeof(c->bbml_less), XXH3_64bits(rec, sizeof(rec)));
 }
 
 /* Everything but host pointers (callbacks, places to blame). The arena is hashed where lines are real; that the

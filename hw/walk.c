@@ -515,6 +515,12 @@ static bool eval_dirty(struct eval *e)
 	return true;
 }
 
+/* The bit that forbids to execute what this access fetches (DDI 0487 D8.4.1). */
+static uint64_t no_exec(const struct hw_access *a)
+{
+	return a->priv ? HW_D_PXN : HW_D_UXN;
+}
+
 /* False: walk again, unless there is a fault. */
 static bool eval_once(struct eval *e)
 {
@@ -528,6 +534,10 @@ static bool eval_once(struct eval *e)
 	if (!(e->l.desc & HW_D_AF) && !eval_af(e))
 		return false;
 	if (!(e->l.desc & HW_D_USER) && !a->priv) { /* PAN is not modelled */
+		a->fault = HW_FAULT_PERMISSION;
+		return false;
+	}
+	if (a->fetch && (e->l.desc & no_exec(a))) {
 		a->fault = HW_FAULT_PERMISSION;
 		return false;
 	}
@@ -649,7 +659,8 @@ static uint32_t stale_gens(uint64_t page)
 /* The leaf needs no update and permits the access. */
 static inline bool suffices(const struct hw_access *a, uint64_t desc)
 {
-	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER), must = a->write ? need | HW_D_RDONLY : need;
+	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER);
+	const uint64_t must = need | (a->write ? HW_D_RDONLY : 0) | (a->fetch ? no_exec(a) : 0);
 
 	return (desc & must) == need;
 }

@@ -16,7 +16,8 @@
  * the size of blocks and the contiguous bit, nothing else (DDI 0487 D8.16.1 and D8.16.2).
  */
 const struct ref_km_change ref_km_changes[REF_KM_NCHANGE] = {
-	[REF_KM_CH_CREATE] = {"invalid becomes valid", 0, "DDI 0487 D8.16.1: the old entry was never cached"},
+	[REF_KM_CH_CREATE] = {"invalid, or without access flag, becomes anything", 0,
+			      "DDI 0487 D8.16.1, D8.5.3: the old entry was never cached"},
 	[REF_KM_CH_REMOVE] = {"valid becomes invalid", 0, "DDI 0487 D8.16.1: this is the break"},
 	[REF_KM_CH_WRITE] = {"write permission", 0, "DDI 0487 D8.16.1: permissions are not in the list"},
 	[REF_KM_CH_EXEC] = {"execute permission", 0, "DDI 0487 D8.16.1: permissions are not in the list"},
@@ -30,7 +31,9 @@ const struct ref_km_change ref_km_changes[REF_KM_NCHANGE] = {
 	[REF_KM_CH_SHARE] = {"shareability", REF_KM_NEVER, "DDI 0487 D8.16.1"},
 	[REF_KM_CH_OA] = {"output address", REF_KM_NEVER, "DDI 0487 D8.16.1"},
 	[REF_KM_CH_CONT] = {"contiguous bit", 1, "DDI 0487 D8.16.2, FEAT_BBM level 1"},
-	[REF_KM_CH_SIZE] = {"size of the block", 1, "DDI 0487 D8.16.2, FEAT_BBM level 1: nT, or level 2 without"},
+	[REF_KM_CH_SIZE] =
+		{"block to table, or table to block", 2,
+		 "DDI 0487 D8.16.2, FEAT_BBM level 2; level 1 asks for nT in the block, which nobody sets"},
 };
 
 bool ref_km_change_legal(enum ref_km_change_id c, unsigned bbml)
@@ -533,6 +536,11 @@ static enum ref_km_result finding(struct ref_verdict *v, const char *what, uint8
 	return REF_KM_FINDING;
 }
 
+static bool permits(unsigned state, const struct ref_km_access *a)
+{
+	return (!a->write || ref_km_writes(state)) && (!a->fetch || ref_km_execs(state));
+}
+
 static enum ref_km_result judge_ok(const struct ref_km_range *r, const struct ref_km_access *a,
 				   struct ref_verdict *v)
 {
@@ -543,7 +551,7 @@ static enum ref_km_result judge_ok(const struct ref_km_range *r, const struct re
 	if (a->pfn != r->pfn + (a->page - r->lo))
 		return finding(v, "wrong-pfn", r->by, a->page);
 	for (unsigned s = REF_KM_RO; s <= REF_KM_RWX; s++)
-		allowed |= (r->may >> s & 1) && (!a->write || ref_km_writes(s));
+		allowed |= (r->may >> s & 1) && permits(s, a);
 	return allowed ? REF_KM_EXPLAINED : finding(v, "permission-gained", r->by, a->page);
 }
 
@@ -574,7 +582,7 @@ enum ref_km_result ref_km_access(struct ref_kmap *k, const struct ref_km_access 
 	if (a->fault == REF_KM_F_TRANSLATION)
 		return judge_translation(k, r, a, v);
 	for (unsigned s = REF_KM_RO; r && s <= REF_KM_RWX; s++)
-		if ((r->may >> s & 1) && a->write && !ref_km_writes(s))
+		if ((r->may >> s & 1) && !permits(s, a))
 			return REF_KM_EXPLAINED;
 	return finding(v, "permission-lost", r ? r->by : 0, a->page);
 }

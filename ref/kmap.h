@@ -168,6 +168,7 @@ struct ref_km_access {
 	uint8_t cpu, fault; /* enum ref_km_fault */
 	uint64_t page, pfn; /* pfn: F_OK */
 	bool write;
+	bool fetch; /* of an instruction, instead of a load */
 	bool fresh; /* walked anew: the retry after a fault */
 };
 enum ref_km_result { REF_KM_EXPLAINED, REF_KM_RETRY, REF_KM_FINDING };

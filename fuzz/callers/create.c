@@ -84,9 +84,12 @@ static uint64_t prefix(const struct ref_km_req *q)
 
 static void check_slots(uint8_t id)
 {
-	for (unsigned i = 0; i < FIX_NSLOTS; i++)
-		if (hw_peek(kmap.env.fixmap_ptep + i))
-			ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	for (unsigned i = 0; i < FIX_NSLOTS; i++) {
+		if (!hw_peek(kmap.env.fixmap_ptep + i))
+			continue;
+		ex_about(kmap.env.fixmap_va + ((uint64_t)i << ex.geo->page_shift));
+		ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	}
 }
 
 static void over(const struct call *c, const char *what, unsigned is, unsigned budget)
@@ -322,6 +325,6 @@ int run_create_access(const struct rec *r, struct rec *eff)
 		hw_do_context_sync(hw.cpu);
 		ref_km_sync(&kmap.ref, hw.cpu);
 	}
-	kmap_access(hw.cpu, page, r->b & 1);
+	kmap_access(hw.cpu, page, r->b & 4 ? USE_FETCH : r->b & 1 ? USE_WRITE : USE_READ);
 	return 1;
 }

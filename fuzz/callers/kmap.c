@@ -158,16 +158,23 @@ void kmap_unlock(void)
 
 void kmap_verdict(const struct ref_verdict *v)
 {
-	if (v->cls)
-		ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
-			   (unsigned long long)v->page);
+	if (!v->cls)
+		return;
+	ex_about(kmap_addr(v->page));
+	ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
+		   (unsigned long long)v->page);
 }
 
-void kmap_access(unsigned cpu, uint64_t page, bool write)
+void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use)
 {
+	static const char *const uses[] = {"reads", "writes", "fetches from"};
+	const bool write = use == USE_WRITE, fetch = use == USE_FETCH;
+
 	for (unsigned fresh = 0; fresh < 2; fresh++) {
-		struct hw_access a = {.agent = (uint8_t)cpu, .write = write, .priv = true, .fresh = fresh};
-		struct ref_km_access k = {.cpu = (uint8_t)cpu, .page = page, .write = write, .fresh = fresh};
+		struct hw_access a = {
+			.agent = (uint8_t)cpu, .write = write, .fetch = fetch, .priv = true, .fresh = fresh};
+		struct ref_km_access k = {
+			.cpu = (uint8_t)cpu, .page = page, .write = write, .fetch = fetch, .fresh = fresh};
 		struct ref_verdict v = {.cls = NULL};
 		enum ref_km_result r;
 
@@ -180,8 +187,8 @@ void kmap_access(unsigned cpu, uint64_t page, bool write)
 		ex_observe((uint64_t)a.fault << 60 ^ a.pa);
 		r = ref_km_access(&kmap.ref, &k, &v);
 		if (ex.log)
-			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, write ? "writes" : "reads",
-				(unsigned long long)page, hw_fault_str(a.fault));
+			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, uses[use], (unsigned long long)page,
+				hw_fault_str(a.fault));
 		if (r == REF_KM_FINDING)
 			kmap_verdict(&v);
 		if (r != REF_KM_RETRY)
@@ -216,7 +223,7 @@ bool kmap_event(const struct rec *r, unsigned agent)
 	drain_one(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
-	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, r->kind == EV_write);
+	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, ex_kuse_of(r));
 	hw.cfg.xlate = xlate;
 	return true;
 }
@@ -289,9 +296,11 @@ static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 
 	describe(&o, page, v, level);
 	bad = ref_km_check_leaf(&kmap.ref, &o);
-	if (bad)
+	if (bad) {
+		ex_about(kmap_addr(page));
 		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
 			   (unsigned long long)page, level, (unsigned long long)v);
+	}
 	a->pages += 1ull << o.leaf;
 	r = ref_km_find(&kmap.ref, page);
 	a->page = page;
@@ -313,11 +322,13 @@ static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 	const uint64_t *t = hw_table_va(v & HW_D_OA);
 
 	a->tables++;
-	if (!hw_in_table(t) || a->tables > HW_MAX_FRAMES)
-		ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
-			   (unsigned long long)v);
-	else
+	if (hw_in_table(t) && a->tables <= HW_MAX_FRAMES) {
 		audit_table(a, t, level + 1, page);
+		return;
+	}
+	ex_about(kmap_addr(page));
+	ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+		   (unsigned long long)v);
 }
 
 /* Not of the region: the fixmap's entry, and what the region does not reach. */
@@ -358,10 +369,13 @@ unsigned kmap_audit(uint8_t id)
 
 	audit_table(&a, kmap.env.pgdir, 4 - kmap.env.levels, 0);
 	ex_observe(a.pages);
-	if (!ex.stop && !kmap.ref.full && a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages))
+	if (!ex.stop && !kmap.ref.full &&
+	    a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages)) {
+		ex_about(kmap_addr(kmap.req.page));
 		ex_finding("state", seam_name(id), "not-mapped", "%#llx pages in the tables, %#llx specified",
 			   (unsigned long long)a.pages,
 			   (unsigned long long)ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages));
+	}
 	kmap.tables = a.tables;
 	return a.tables;
 }
@@ -379,7 +393,7 @@ void kmap_check_end(void)
 		hw_do_drain(c, -1);
 	kmap_audit(OP_create_map);
 	for (unsigned i = 0; i < kmap.ref.n && !ex.stop; i++) {
-		kmap_access(0, kmap.ref.r[i].lo, false);
-		kmap_access(0, kmap.ref.r[i].hi - 1, false);
+		kmap_access(0, kmap.ref.r[i].lo, USE_READ);
+		kmap_access(0, kmap.ref.r[i].hi - 1, ref_km_execs(kmap.ref.r[i].now) ? USE_FETCH : USE_READ);
 	}
 }

@@ -167,6 +167,8 @@ static void op_end(void)
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
+	lin.rox[me()] = false;
+	lin.stored = NULL;
 	ex.cur->op.watched = false;
 	exec_listen();
 }
@@ -191,9 +193,11 @@ static void bad_value(const char *what, int ret)
 
 static void check_edge(uint64_t va)
 {
-	if (!ex.stop && lin_leaf_start(va) != va)
+	if (!ex.stop && lin_leaf_start(va) != va) {
+		ex_about(va);
 		ex_finding("state", op_descs[ex.cur->op.r->kind].name, "no-edge", "%#llx lies inside a leaf or run",
 			   (unsigned long long)va);
+	}
 }
 
 /* What a split promises nobody pays for with more than its barriers. */
@@ -252,6 +256,7 @@ static void check_ptes(const struct split_range *a)
 	if (p >= a->hi || ex.stop)
 		return;
 	level = lin_leaf(lin_va(p), &desc);
+	ex_about(lin_va(p));
 	ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes", "%#llx is mapped by %s of level %d",
 		   (unsigned long long)lin_va(p), desc & HW_D_CONT ? "a run" : "a block", level);
 }
@@ -358,6 +363,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	op_begin(&s.main);
 	lin.busy[me()][1] = s.alias;
 	if (s.legal) {
+		lin.rox[me()] = s.what == PT_SET_ROX && !ref_ks_some_executes(&lin.ref, s.main.lo, s.main.hi);
 		ref_ks_begin(&lin.ref, s.main.lo, s.main.hi, s.what, OP_set_memory);
 		if (s.alias.hi)
 			ref_ks_begin(&lin.ref, s.alias.lo, s.alias.hi, s.what == PT_SET_ROX ? PT_SET_RO : s.what,

@@ -55,8 +55,11 @@ struct linear {
 	uint64_t touched[2], known[2], other[2];
 	struct split_range busy[HW_MAX_CPU][2]; /* what tasks own, while their ops last */
 	struct split_range at;			/* of the latest op, for events */
-	bool exclusive;				/* an op that tolerates no other is under way */
-	bool lacks; /* a secondary lacks FEAT_BBM level 2, so the map must be repainted first */
+	bool rox[HW_MAX_CPU]; /* tasks that make what they own executable, which it was not: never writable as well */
+	const uint64_t *stored; /* entry that the last step stored to */
+	uint8_t stored_by;	/* task */
+	bool exclusive;		/* an op that tolerates no other is under way */
+	bool lacks;		/* a secondary lacks FEAT_BBM level 2, so the map must be repainted first */
 	bool repainting, repainted, dead;
 	bool text_is_block;    /* before the repainting */
 	unsigned rec;	       /* op that started it */
@@ -98,7 +101,7 @@ uint64_t lin_leaf_start(uint64_t va);
 /* And where it ends; the next page if nothing is there. */
 uint64_t lin_leaf_end(uint64_t va);
 void lin_audit(unsigned id);
-void lin_access(unsigned cpu, uint64_t va, bool write);
+void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use);
 void lin_wait(const char *fn);
 uint8_t lin_state(uint64_t desc);
 
