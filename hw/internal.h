@@ -175,6 +175,7 @@ struct hw_served {
 	uint32_t stale; /* sum of stale_gen of the three buckets that the page can be in */
 	uint32_t upper; /* pending_up of the CPU */
 	uint8_t agent, level;
+	bool seen;  /* nothing that was pending on its CPU was in the way */
 	bool alone; /* no stale value could serve it either, whatever the personality */
 };
 

@@ -738,9 +738,9 @@ static bool access_plain(struct hw_access *a)
 				.stale = stale_gens(a->va),
 				.agent = a->agent,
 				.level = l.level,
+				.upper = a->agent < HW_MAX_CPU ? hw_m.cpu[a->agent].pending_up : 0,
+				.seen = !a->fresh,
 				.alone = picks(a) && !a->dep};
-	if (a->agent < HW_MAX_CPU)
-		s->upper = hw_m.cpu[a->agent].pending_up - (sees_pending(a) || !hw_m.cpu[a->agent].npend ? 0 : 1);
 	access_done(a, s);
 	return true;
 }
