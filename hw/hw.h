@@ -211,7 +211,9 @@ void hw_setup_write(void *p, uint64_t v);
 /* Translation context of an agent: root table and ASID; NULL: none, every user access faults. Also in the middle of
  * an execution: a change of a CPU's context is a context synchronisation (TTBR0 is written, then ISB). */
 void hw_set_context(unsigned agent, void *root, unsigned asid);
-/* Root of the kernel's half (TTBR1), the same on every CPU. Its table's level decides how many levels that half has. */
+/* Root of the kernel's half (TTBR1), the same on every CPU. Its table's level decides how many levels that half has; a root
+ * of level -1 takes FEAT_LPA2 and sets TCR_EL1.DS: 52-bit addresses there, and another format of descriptors and range
+ * operands in both halves (DDI 0487 D8.2, D8.3.1, C5.5). */
 void hw_set_kernel_root(void *root);
 /* Temporary mappings: slot i of the fixmap is page i from `va` on (kernel's half), its descriptor ptep[i]; see
  * hw_alias_ptr(). */

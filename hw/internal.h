@@ -4,6 +4,9 @@
  *
  * Property: one struct holds everything that an execution can change, so that reset and the state hash see
  * all of it; table memory is addressed by `loc` (frame << 13 | entry), never by host address.
+ *
+ * Levels are the architecture's, -1 to 3, so they are signed everywhere; only arrays and stale_shape() count from 0, and
+ * helpers add the 1. Level -1 is a root's alone: implementations allocate tables of levels 0 to 3.
  */
 #ifndef HW_INTERNAL_H
 #define HW_INTERNAL_H

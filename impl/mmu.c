@@ -6,7 +6,8 @@
  * empty again when the function that set it returns, on errors too; a live entry changes in permissions or not at all.
  *
  * Levels that the configuration lacks are folded: their "table" is the entry of the level above, reached by the
- * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time.
+ * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time. With five levels none
+ * is folded, and descriptors have 52-bit addresses (lpa2): frames here stay below 48 bits, so bits [49:48] and [9:8] are 0.
  *
  * The three designs of thread 001 differ in who maps a table how often:
  *	remap	allocation maps a new table to clear it, population maps it again (up to 6.9)
