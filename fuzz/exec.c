@@ -9,6 +9,7 @@
 #include "callers/kernel.h"
 #include "callers/split.h"
 #include "exec_internal.h"
+#include "tree.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,8 +37,10 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 	va_end(ap);
 	ex.out->op = ex.cur ? ex.cur->op.rec : ex.p->n;
 	ex.out->step = hw.step;
-	if (ex.log)
+	if (ex.log) {
 		fprintf(ex.log, ">>> %s: %s\n", ex.out->sig, ex.out->detail);
+		tree_finding();
+	}
 }
 
 static void put_val(char *buf, size_t cap, const struct ref_val *v)
@@ -53,17 +56,18 @@ static void put_val(char *buf, size_t cap, const struct ref_val *v)
 
 void ex_verdict(const struct ref_verdict *v)
 {
+	const unsigned page = (unsigned)v->page;
 	const struct ref_version *now;
 	char want[64];
 
 	if (!v->cls || ex.stop)
 		return;
-	now = ref_now(&ex.sp->mm, v->page);
+	now = ref_now(&ex.sp->mm, page);
 	put_val(want, sizeof(want), &now->val);
-	ex.out->page = (int)v->page;
+	ex.out->page = (int)page;
 	ex_finding(v->cls, seam_name(v->debtor), v->what,
-		   "page %u.%u%s: the specification has %s, dirty %s, young %s", v->page / ex.cont,
-		   v->page % ex.cont, ex.sp == ex.space ? "" : " of the child", want,
+		   "page %u.%u%s: the specification has %s, dirty %s, young %s", page / ex.cont, page % ex.cont,
+		   ex.sp == ex.space ? "" : " of the child", want,
 		   now->dirty.must  ? "must"
 		   : now->dirty.may ? "may"
 				    : "no",
@@ -106,6 +110,8 @@ static void on_finding(enum hw_finding f, const char *fn, int line)
 
 static _Noreturn void task_abort(void)
 {
+	if (ex.log)
+		replay_tables();
 	ex.cur->started = false;
 	fiber_switch(&ex.cur->fb, &ex.main);
 	__builtin_unreachable(); /* its fiber starts anew */
@@ -231,7 +237,7 @@ static void fire_at(struct opctx *c, enum hw_class cls, const char *fn)
 		if (c->fired >> i & 1 || e->anchor == HW_C_OTHER)
 			continue;
 		if ((e->anchor == HW_C_ANY || e->anchor == cls) && c->ord[e->anchor] == e->nr) {
-			ex_feature(2048 + (name_hash(fn) * 31 + cls * 8 + e->kind) % 2048);
+			feature_event(name_hash(fn) * 31 + cls * 8 + e->kind);
 			fire(c, i);
 		} else {
 			armed |= (uint8_t)(1u << e->anchor);
@@ -762,6 +768,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	for (unsigned l = 0; l < EX_NLOCKS; l++)
 		ex.lock[l] = (struct ex_lock){.owner = EX_NOBODY};
 	ex.stop = false;
+	ex.about = 0;
 	ex.hash = 0x9e3779b97f4a7c15ull;
 	memcpy(ex.eff, p->r, p->n * sizeof(p->r[0]));
 	for (unsigned i = 0; i < HW_MAX_CPU; i++) {
@@ -808,7 +815,7 @@ static void final_check(struct space *sp)
 		if (!ex.stop && now->val.kind == REF_PRESENT && !now->val.protnone &&
 		    a.fault == HW_FAULT_TRANSLATION)
 			ex_finding("state", "walk", "not-translated",
-				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
+				   "page %u.0 faults at level %d on a fresh walk", p / ex.cont, a.level);
 	}
 }
 

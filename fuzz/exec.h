@@ -38,8 +38,10 @@ void exec_init(void);
  * normalized for it). Never fails; never exits; findings are in `out`. */
 void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out);
 /* Replay: as exec_run, and prints the step trace, the blocks drawn entry by entry, and the first differing
- * step marked ">>>" to f. Two passes: the first finds the step. */
-void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, bool trace);
+ * step marked ">>>" to f. Two passes: the first finds the step. `what`: REPLAY_STEPS prints every step, REPLAY_TABLES all tables
+ * as they are in the end or at the finding; without it a finding about tables has those around it drawn. */
+enum { REPLAY_STEPS = 1, REPLAY_TABLES = 2 };
+void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, unsigned what);
 /* After exec_run: the program with effective (clipped) arguments written back. */
 void exec_effective(struct prog *p);
 
@@ -47,7 +49,7 @@ void exec_effective(struct prog *p);
 extern void (*exec_at_end)(void);
 
 /* State features: index < EXEC_NFEATURES, set to 1 when seen (never incremented); engines read the array. */
-#define EXEC_NFEATURES 4096
+#define EXEC_NFEATURES 4736    /* features.h lays it out */
 extern uint8_t *exec_features; /* points at a sink unless the engine provides its array */
 
 /* Legal differences: named, with reason and citation, and how often each was used. */

@@ -9,6 +9,7 @@
 
 #include "cost.h"
 #include "exec.h"
+#include "features.h"
 #include "fiber.h"
 #include "hazard.h"
 #include "hw/hw.h"
@@ -48,7 +49,7 @@ struct space {
 	uint64_t *leaf[REF_TABLES];	  /* level-3 tables, NULL when freed */
 	uint64_t *pmdp[REF_TABLES];	  /* level-2 entries above them */
 	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
-	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
+	uint8_t block_prev[PROG_BLOCKS];  /* enum feature_user of the op before on that block */
 	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
 	uint64_t seen[REF_MAX_PAGES];
 	uint64_t gather[PROG_BLOCKS];
@@ -145,6 +146,7 @@ struct exec {
 	struct rec eff[PROG_MAX_RECS]; /* records with effective arguments */
 	FILE *log;		       /* replay: trace goes here, else NULL */
 	uint64_t mark;		       /* replay: step to mark */
+	uint64_t about;		       /* address that a finding is about, if it says so; 0: none */
 };
 extern struct exec ex;
 
@@ -205,15 +207,17 @@ static inline void ex_use(struct space *sp)
 		ex.cur->sp = sp;
 }
 
+/* The next finding is about that address, of which the page of a window is not the name. */
+static inline void ex_about(uint64_t va)
+{
+	if (!ex.stop)
+		ex.about = va;
+}
+
 static inline void ex_observe(uint64_t x)
 {
 	ex.hash = (ex.hash ^ x) * 0x9e3779b97f4a7c15ull;
 	ex.hash ^= ex.hash >> 29;
-}
-
-static inline void ex_feature(unsigned i)
-{
-	exec_features[i % EXEC_NFEATURES] = 1;
 }
 
 /* First finding wins. `op` is an op name or a kernel function; words only. */
@@ -330,5 +334,6 @@ void replay_result(const struct rec *r, const struct rec *eff, int result);
 void replay_blocks(void);
 void replay_kernel(void);
 void replay_hw(const struct hw_trace *t);
+void replay_tables(void); /* after a finding, once */
 
 #endif

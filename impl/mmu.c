@@ -6,7 +6,8 @@
  * empty again when the function that set it returns, on errors too; a live entry changes in permissions or not at all.
  *
  * Levels that the configuration lacks are folded: their "table" is the entry of the level above, reached by the
- * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time.
+ * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time. With five levels none
+ * is folded, and descriptors have 52-bit addresses (lpa2): frames here stay below 48 bits, so bits [49:48] and [9:8] are 0.
  *
  * The three designs of thread 001 differ in who maps a table how often:
  *	remap	allocation maps a new table to clear it, population maps it again (up to 6.9)
@@ -161,6 +162,15 @@ static void table_unmap(enum pt_fixmap k, const struct create *c)
 		mmu_publish(__func__);
 }
 
+/* As before 6.10: each contiguous run maps its table anew. The slot's address stays. */
+static void remap_for_run(enum pt_fixmap k, const uint64_t *parentp, const struct create *c)
+{
+	if (!BUG(table_remapped_per_run) || folded(k))
+		return;
+	table_unmap(k, c);
+	table_map(k, entry_load(parentp, __func__) & PTE_ADDR, c);
+}
+
 static void init_clear_pgtable(uint64_t *table)
 {
 	hw_clear_page(table, __func__, __LINE__);
@@ -284,6 +294,8 @@ static int init_pte(uint64_t *ptep, uint64_t addr, uint64_t end, uint64_t phys, 
 		if (!pgattr_change_is_safe(old, phys | prot))
 			return -PT_EINVAL;
 		hw_store(ptep, phys | prot, HW_RELAXED, __func__, __LINE__);
+		if (BUG(create_barrier_per_entry))
+			mmu_publish(__func__);
 	}
 	return 0;
 }
@@ -311,6 +323,8 @@ static int alloc_init_cont_pte(uint64_t *pmdp, uint64_t addr, uint64_t end, uint
 		if (BUG(fixmap_use_after_clear) && next == end)
 			table_unmap(FIX_PTE, c);
 		err = init_pte(ptep, addr, next, phys, c->prot | run_prot(c, addr, next, phys, run));
+		if (next != end)
+			remap_for_run(FIX_PTE, pmdp, c);
 	}
 	if (!BUG(fixmap_use_after_clear))
 		table_unmap(FIX_PTE, c);
@@ -366,6 +380,8 @@ static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint
 		next = addr_end(addr, end, run);
 		err = init_pmd(pmdp, addr, next, phys, run_prot(c, addr, next, phys, run), c);
 		pmdp += ((next - 1) >> mmu_shift(FIX_PMD)) - (addr >> mmu_shift(FIX_PMD)) + 1;
+		if (next != end)
+			remap_for_run(FIX_PMD, pudp, c);
 	}
 	if (err != -PT_ENOMEM || !BUG(alloc_failure_leaks_slot))
 		table_unmap(FIX_PMD, c);
@@ -431,9 +447,14 @@ static int __create_pgd_mapping(enum mmu_design design, uint64_t *pgdir, uint64_
 
 static struct create request(uint64_t val, unsigned alloc, unsigned flags)
 {
+	struct create c = {.alloc = alloc, .flags = flags};
+
 	if (flags & PT_NO_EXEC_MAPPINGS)
 		val &= ~PT_EXEC;
-	return (struct create){.prot = entry_make_kernel(val), .alloc = alloc, .flags = flags};
+	c.prot = entry_make_kernel(val);
+	if (BUG(lpa2_shareability_in_entry))
+		c.prot |= PTE_SHARED;
+	return c;
 }
 
 #define CREATE(name, design)                                                                                       \
@@ -451,10 +472,12 @@ CREATE(ops, MMU_OPS)
 static void mmu_reset(const struct pt_mmu_env *env)
 {
 	mmu = (struct mmu_state){.env = *env};
+	opt_env.lpa2 = env->lpa2;
 }
 
 const struct pt_mmu mmu_final = {
 	.design = "one slot a table, cleared and populated through it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_final,
@@ -462,6 +485,7 @@ const struct pt_mmu mmu_final = {
 
 const struct pt_mmu mmu_remap = {
 	.design = "a slot to clear a new table, then one to populate it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 1, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_remap,
@@ -469,6 +493,7 @@ const struct pt_mmu mmu_remap = {
 
 const struct pt_mmu mmu_ops = {
 	.design = "one slot a table at boot, linear addresses later",
+	.five_levels = true,
 	.cost = {.maps = {0, 1, 0}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_ops,
