@@ -995,7 +995,8 @@ static bool is_about_tables(const char *sig)
 	for (unsigned i = 0; i < sizeof(cls) / sizeof(cls[0]); i++)
 		if (!strncmp(sig, cls[i], strlen(cls[i])))
 			return true;
-	return strstr(sig, "writable-and-executable") != NULL;
+	return strstr(sig, "writable-and-executable") || !strncmp(sig, "value/walk/", 11) ||
+	       strstr(sig, "cont-lost") || strstr(sig, "text-split");
 }
 
 void tree_of_finding(FILE *f, bool all)
