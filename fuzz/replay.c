@@ -58,7 +58,7 @@ static void place(char *buf, size_t cap, const void *ptr)
 }
 
 /* Level of the table that an entry is in; 3 for what is none. */
-static unsigned level_of(const void *p)
+static int level_of(const void *p)
 {
 	const uint64_t frame = p ? hw_table_pa(p) >> HW_FRAME_SHIFT : HW_MAX_FRAMES;
 	struct hw_frame_look f;
@@ -121,7 +121,7 @@ static void access_text(char *buf, size_t cap, const struct hw_access *a)
 	if (n < 0 || (size_t)n >= cap)
 		return;
 	if (a->fault != HW_OK)
-		snprintf(buf + n, cap - (size_t)n, "%s fault, level %u%s", hw_fault_str(a->fault), a->level,
+		snprintf(buf + n, cap - (size_t)n, "%s fault, level %d%s", hw_fault_str(a->fault), a->level,
 			 a->stale ? " (cached walk)" : "");
 	else
 		snprintf(buf + n, cap - (size_t)n, "pfn %#llx%s%s%s%s",
