@@ -17,6 +17,17 @@
 static const struct {
 	const char *bug, *text;
 } cases[] = {
+	{"split-gate-this-cpu", "ptdiff 1\n"
+				"cpus 2\n"
+				"bbml 2-noabort\n"
+				"split cpu=0 page=0.1 nr=1 spot=block\n"
+				"repaint cpu=0 lack=1 level=1\n"},
+	{"split-gate-aborts", "ptdiff 1\n"
+			      "cpus 2\n"
+			      "bbml 2-noabort\n"
+			      "split cpu=0 page=0.1 nr=1 spot=block\n"
+			      "  end: read agent=1 page=0.0 xlate=2\n"
+			      "repaint cpu=0 lack=1\n"},
 	{"setmem-rox-x-first", "ptdiff 1\n"
 			       "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=rox\n"},
 	{"setmem-rox-alias-last", "ptdiff 1\n"

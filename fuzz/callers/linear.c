@@ -609,8 +609,8 @@ static void step_table(enum hw_class cls, const void *p, const char *fn)
 	const uint64_t pa = hw_table_pa(p);
 	const unsigned frame = (unsigned)(pa >> HW_FRAME_SHIFT);
 
-	lin.idle = 0;
 	if (cls != HW_C_LOAD) {
+		lin.idle = 0;
 		lin.stored = p;
 		lin.stored_by = (uint8_t)(ex.cur - ex.task);
 	}
@@ -673,6 +673,15 @@ void lin_wait(const char *fn)
 	exec_spin();
 }
 
+/* Where an event of the repainting goes: the first, the last, or another page of any spot. */
+static uint64_t page_of_spot(const struct rec *r)
+{
+	const struct split_place *s = &lin.spot[(r->block * 4u + r->off) % SPOT_N];
+	const uint64_t off[] = {0, s->n - 1, s->n / 2, r->salt % s->n};
+
+	return lin_page(s->va) + off[r->salt & 3];
+}
+
 /* An event of an op on the map is an access of the map, near what the op works on. */
 bool split_event(const struct rec *r, unsigned agent)
 {
@@ -696,8 +705,8 @@ bool split_event(const struct rec *r, unsigned agent)
 		page = alias->hi ? alias->lo + r->off % (alias->hi - alias->lo) : lin.at.hi + r->off;
 	else if (r->block == 3)
 		page = lin.at.lo >= r->off + 1u ? lin.at.lo - 1 - r->off : 0;
-	if (!ref_km_find(&lin.ref, page) && hw_ttbr1_reserved(agent))
-		return true;
+	if (ex.cur->op.r->kind == OP_repaint)
+		page = page_of_spot(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
 	lin_access(agent, lin_va(page), ex_kuse_of(r));
