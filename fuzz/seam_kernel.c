@@ -37,6 +37,7 @@ static void kernel_verdict(const struct ref_verdict *v)
 	if (!v->cls || ex.stop)
 		return;
 	now = &ref_k_now(K, v->page)->val;
+	ex_about(kernel_addr(v->page));
 	ex_finding(v->cls, seam_name(v->debtor), v->what,
 		   "kernel page %u.%u on cpu%u: the specification has %s%#llx%s%s", v->page / ex.cont,
 		   v->page % ex.cont, hw.cpu, now->kind == REF_PRESENT ? "pfn " : "none ",

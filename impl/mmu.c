@@ -161,6 +161,15 @@ static void table_unmap(enum pt_fixmap k, const struct create *c)
 		mmu_publish(__func__);
 }
 
+/* As before 6.10: each contiguous run maps its table anew. The slot's address stays. */
+static void remap_for_run(enum pt_fixmap k, const uint64_t *parentp, const struct create *c)
+{
+	if (!BUG(table_remapped_per_run) || folded(k))
+		return;
+	table_unmap(k, c);
+	table_map(k, entry_load(parentp, __func__) & PTE_ADDR, c);
+}
+
 static void init_clear_pgtable(uint64_t *table)
 {
 	hw_clear_page(table, __func__, __LINE__);
@@ -237,6 +246,8 @@ static int table_enter(enum pt_fixmap k, uint64_t *parentp, uint64_t addr, const
 	} else {
 		if (!entry_is_table(parent))
 			return -PT_EINVAL;
+		if (BUG(table_alloc_before_look) && c->alloc == PT_ALLOC_LATE)
+			pgtable_alloc(k, c);
 		table = table_map(k, parent & PTE_ADDR, c);
 	}
 	*entryp = table + index_of(k, addr);
@@ -284,6 +295,8 @@ static int init_pte(uint64_t *ptep, uint64_t addr, uint64_t end, uint64_t phys, 
 		if (!pgattr_change_is_safe(old, phys | prot))
 			return -PT_EINVAL;
 		hw_store(ptep, phys | prot, HW_RELAXED, __func__, __LINE__);
+		if (BUG(create_barrier_per_entry))
+			mmu_publish(__func__);
 	}
 	return 0;
 }
@@ -311,6 +324,8 @@ static int alloc_init_cont_pte(uint64_t *pmdp, uint64_t addr, uint64_t end, uint
 		if (BUG(fixmap_use_after_clear) && next == end)
 			table_unmap(FIX_PTE, c);
 		err = init_pte(ptep, addr, next, phys, c->prot | run_prot(c, addr, next, phys, run));
+		if (next != end)
+			remap_for_run(FIX_PTE, pmdp, c);
 	}
 	if (!BUG(fixmap_use_after_clear))
 		table_unmap(FIX_PTE, c);
@@ -322,7 +337,8 @@ static int set_huge(enum pt_fixmap k, uint64_t *p, uint64_t phys, uint64_t prot,
 {
 	const uint64_t new = (phys | prot) & ~(PTE_TYPE_PAGE ^ PTE_VALID);
 
-	if (!pgattr_change_is_safe(entry_load(p, fn), new) && !BUG(must_refuse_served))
+	if (!pgattr_change_is_safe(entry_load(p, fn), BUG(block_change_refused) ? phys | prot : new) &&
+	    !BUG(must_refuse_served))
 		return -PT_EINVAL;
 	set_entry(k, p, new, fn);
 	return 0;
@@ -357,6 +373,7 @@ static int init_pmd(uint64_t *pmdp, uint64_t addr, uint64_t end, uint64_t phys, 
 static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint64_t phys, const struct create *c)
 {
 	const uint64_t run = size_of(FIX_PMD) << mmu.env.cont_pmd_bits;
+	const bool made = BUG(create_failure_frees_linked) && !folded(FIX_PMD) && !entry_load(pudp, __func__);
 	uint64_t *pmdp, next;
 	int err = table_enter(FIX_PMD, pudp, addr, c, &pmdp, __func__);
 
@@ -366,9 +383,13 @@ static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint
 		next = addr_end(addr, end, run);
 		err = init_pmd(pmdp, addr, next, phys, run_prot(c, addr, next, phys, run), c);
 		pmdp += ((next - 1) >> mmu_shift(FIX_PMD)) - (addr >> mmu_shift(FIX_PMD)) + 1;
+		if (next != end)
+			remap_for_run(FIX_PMD, pudp, c);
 	}
 	if (err != -PT_ENOMEM || !BUG(alloc_failure_leaks_slot))
 		table_unmap(FIX_PMD, c);
+	if (made && err == -PT_ENOMEM)
+		hw_table_free(hw_table_va(entry_load(pudp, __func__) & PTE_ADDR), __func__, __LINE__);
 	return err;
 }
 

@@ -77,6 +77,9 @@ static int __change_memory_common(uint64_t start, uint64_t size, uint64_t set_ma
 {
 	const int ret = update_range_prot(start, size, set_mask, clear_mask);
 
+	for (uint64_t a = start; BUG(setmem_flush_per_page) && !ret && size <= CONT_PTE_SIZE && a < start + size;
+	     a += PAGE_SIZE)
+		flush_tlb_kernel_range(a, a + PAGE_SIZE);
 	if (!ret && (set_mask != PTE_VALID || clear_mask != PTE_PRESENT_INVALID) && !BUG(setmem_no_flush) &&
 	    !(set_mask == PTE_PXN && BUG(setmem_nx_no_flush)))
 		flush_tlb_kernel_range(start, start + size);

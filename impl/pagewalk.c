@@ -66,7 +66,8 @@ static uint64_t *map_lock(struct pt_walk *w, uint64_t *pmdp, uint64_t seen)
 	}
 	hw_rcu(true, __func__, __LINE__);
 	pmd = hw_load(pmdp, HW_RELAXED, __func__, __LINE__);
-	if (entry_table(pmd, 2) && !(BUG(walk_again_when_locked) && hw_load(w->ptl, HW_RELAXED, __func__, __LINE__))) {
+	if (entry_table(pmd, 2) &&
+	    !(BUG(walk_again_when_locked) && hw_load(w->ptl, HW_RELAXED, __func__, __LINE__))) {
 		ptl_lock(w->ptl);
 		if (hw_load(pmdp, HW_RELAXED, __func__, __LINE__) == pmd)
 			return table_below(pmd);

@@ -368,6 +368,7 @@ struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req
 			stretch_fate(&f, k, q, page, room << leaf, leaf, cont);
 		}
 		f.leaves += (unsigned)room;
+		f.blocks += leaf ? (unsigned)room : 0;
 		if (room < nr >> leaf) {
 			f.leaves += each;
 			return f;

@@ -76,6 +76,7 @@ struct ref_km_fate {
 	enum ref_km_must must;
 	uint64_t at;	    /* REFUSE: first page that must not change */
 	unsigned leaves;    /* descriptors it comes to, at most; beyond REF_KM_LEAVES nothing is said of the rest */
+	unsigned blocks;    /* those of them that translate more than a page */
 	unsigned tables[4]; /* tables visited whose entries have size [i] (0: pages, 1: level 2, ...) */
 };
 

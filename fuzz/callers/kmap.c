@@ -158,9 +158,11 @@ void kmap_unlock(void)
 
 void kmap_verdict(const struct ref_verdict *v)
 {
-	if (v->cls)
-		ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
-			   (unsigned long long)v->page);
+	if (!v->cls)
+		return;
+	ex_about(kmap_addr(v->page));
+	ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
+		   (unsigned long long)v->page);
 }
 
 void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use)
@@ -294,9 +296,11 @@ static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 
 	describe(&o, page, v, level);
 	bad = ref_km_check_leaf(&kmap.ref, &o);
-	if (bad)
+	if (bad) {
+		ex_about(kmap_addr(page));
 		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
 			   (unsigned long long)page, level, (unsigned long long)v);
+	}
 	a->pages += 1ull << o.leaf;
 	r = ref_km_find(&kmap.ref, page);
 	a->page = page;
@@ -318,11 +322,13 @@ static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 	const uint64_t *t = hw_table_va(v & HW_D_OA);
 
 	a->tables++;
-	if (!hw_in_table(t) || a->tables > HW_MAX_FRAMES)
-		ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
-			   (unsigned long long)v);
-	else
+	if (hw_in_table(t) && a->tables <= HW_MAX_FRAMES) {
 		audit_table(a, t, level + 1, page);
+		return;
+	}
+	ex_about(kmap_addr(page));
+	ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+		   (unsigned long long)v);
 }
 
 /* Not of the region: the fixmap's entry, and what the region does not reach. */
@@ -363,10 +369,13 @@ unsigned kmap_audit(uint8_t id)
 
 	audit_table(&a, kmap.env.pgdir, 4 - kmap.env.levels, 0);
 	ex_observe(a.pages);
-	if (!ex.stop && !kmap.ref.full && a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages))
+	if (!ex.stop && !kmap.ref.full &&
+	    a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages)) {
+		ex_about(kmap_addr(kmap.req.page));
 		ex_finding("state", seam_name(id), "not-mapped", "%#llx pages in the tables, %#llx specified",
 			   (unsigned long long)a.pages,
 			   (unsigned long long)ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages));
+	}
 	kmap.tables = a.tables;
 	return a.tables;
 }

@@ -381,10 +381,12 @@ static void check_entry(uint64_t va, unsigned level, uint64_t v, unsigned id)
 		r = v ? NULL : ref_km_above(&lin.ref, page);
 		what = r && r->lo < page + n && !ref_ks_may_be_gone(r) ? "entry-lost" : NULL;
 	}
-	if (what)
+	if (what) {
+		ex_about(va);
 		ex_finding(!strcmp(what, "writable-and-executable") ? "context" : "state", op_descs[id].name, what,
 			   "kernel address %#llx: the level %u entry is %#llx", (unsigned long long)va, level,
 			   (unsigned long long)v);
+	}
 }
 
 /* Runs of a table made by a split that could have the contiguous bit, and have not: one at each boundary may. */

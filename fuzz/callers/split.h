@@ -86,6 +86,23 @@ static inline uint64_t lin_va(uint64_t page)
 	return lin.base + (page << ex.geo->page_shift);
 }
 
+/* --- split_cost.c: what an op has to do, for its budget; before it begins */
+enum { SPLIT_PLAN_MAX = 64 };
+struct split_plan {
+	struct cost_map_facts f;
+	unsigned n; /* runs and leaves that edges cut */
+	uint64_t done[SPLIT_PLAN_MAX];
+	bool full; /* too many: not judged */
+};
+void split_plan_begin(struct split_plan *p);
+/* Both ends become edges; all of it pages; its permissions change, after its ends; all memory becomes pages. */
+void split_plan_edges(struct split_plan *p, const struct split_range *a);
+void split_plan_range(struct split_plan *p, const struct split_range *a);
+void split_plan_change(struct split_plan *p, const struct split_range *a, bool flush);
+void split_plan_repaint(struct split_plan *p);
+/* Against what it took. */
+void split_plan_end(const struct split_plan *p, const struct cost_map_mark *m, unsigned op, bool shared);
+
 /* --- linear.c */
 void split_config(const struct prog *p, struct hw_config *cfg);
 void split_reset(void);
