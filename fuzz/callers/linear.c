@@ -17,6 +17,7 @@ struct linear lin;
 #define D_SHARED (3ull << 8)
 #define ARENA	 ((uint64_t)HW_MAX_FRAMES << HW_FRAME_SHIFT)
 #define IDLE_MAX 256
+#define LOOKS	 8 /* loads between two waits that still are nothing but waiting */
 
 static unsigned bits(void)
 {
@@ -259,6 +260,7 @@ void split_reset(void)
 	lin.idle = lin.walk_changes = 0;
 	memset(lin.busy, 0, sizeof(lin.busy));
 	memset(lin.rox, 0, sizeof(lin.rox));
+	memset(lin.since, 0, sizeof(lin.since));
 	lin.stored = NULL;
 	lin.env = (struct pt_split_env){.page_shift = g->page_shift,
 					.table_bits = g->table_bits,
@@ -456,7 +458,20 @@ static bool anyone_else(void)
 	return false;
 }
 
-/* Every table that was stored to. Nobody else is there: one that nothing reaches is lost. */
+/* Tables that are there before an op on the map begins, and none of the map's: address spaces have theirs. */
+void lin_note_others(void)
+{
+	for (unsigned i = 1; i < HW_MAX_FRAMES && !anyone_else(); i++) {
+		const uint64_t bit = 1ull << (i % 64);
+
+		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT)))
+			lin.other[i / 64] &= ~bit;
+		else if (!((lin.known[i / 64] | lin.touched[i / 64]) & bit))
+			lin.other[i / 64] |= bit;
+	}
+}
+
+/* Every table that was stored to or is new. Nobody else is there: one that nothing reaches is lost. */
 void lin_audit(unsigned id)
 {
 	uint64_t va;
@@ -465,7 +480,7 @@ void lin_audit(unsigned id)
 	for (unsigned i = 1; i < HW_MAX_FRAMES && !ex.stop; i++) {
 		const uint64_t bit = 1ull << (i % 64);
 
-		if (!(lin.touched[i / 64] & bit))
+		if (!(lin.touched[i / 64] & bit) && (lin.known[i / 64] | lin.other[i / 64]) & bit)
 			continue;
 		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT))) {
 			lin.known[i / 64] &= ~bit;
@@ -488,8 +503,6 @@ void lin_audit(unsigned id)
 		lin.known[i / 64] |= bit;
 	}
 }
-
-/* --- accesses */
 
 /* --- writable and executable */
 
@@ -555,6 +568,8 @@ static void wx_write(uint64_t page)
 		}
 }
 
+/* --- accesses */
+
 void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use)
 {
 	static const char *const uses[] = {"reads", "writes", "fetches from"};
@@ -611,8 +626,9 @@ static void step_table(enum hw_class cls, const void *p, const char *fn)
 	const uint64_t pa = hw_table_pa(p);
 	const unsigned frame = (unsigned)(pa >> HW_FRAME_SHIFT);
 
-	if (cls != HW_C_LOAD) {
+	if (cls != HW_C_LOAD || ++lin.since[ex.cur - ex.task] > LOOKS)
 		lin.idle = 0;
+	if (cls != HW_C_LOAD) {
 		lin.stored = p;
 		lin.stored_by = (uint8_t)(ex.cur - ex.task);
 	}
@@ -664,6 +680,8 @@ void split_step(enum hw_class cls, const void *p, const char *fn)
 void lin_wait(const char *fn)
 {
 	lin.idle++;
+	if (ex.cur)
+		lin.since[ex.cur - ex.task] = 0;
 	if (lin.idle % (IDLE_MAX / 4) == 0)
 		for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 			hw_do_drain(c, -1);
@@ -722,6 +740,7 @@ void split_check_end(void)
 		hw_do_context_sync(c);
 		ref_km_sync(&lin.ref, c);
 	}
+	lin_note_others();
 	if (!lin.dead)
 		lin_audit(OP_split);
 	for (unsigned s = 0; s < SPOT_N && !ex.stop; s++) {

@@ -123,6 +123,7 @@ static bool may_change(const struct split_place *s)
 
 static void op_begin(const struct split_range *a)
 {
+	lin_note_others();
 	lin.at = *a;
 	lin.busy[me()][0] = *a;
 	ex.cur->op.watched = true;
@@ -130,10 +131,15 @@ static void op_begin(const struct split_range *a)
 	ex_feature((ex.cur->op.r->kind * 16u + spot_of(ex.cur->op.r)) * 8u + (ex.cur->op.r->a >> 4 & 7));
 }
 
-static void op_end(void)
+static void audit(void)
 {
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
+}
+
+static void op_end(void)
+{
+	audit();
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
 	lin.rox[me()] = false;
 	lin.stored = NULL;
@@ -208,6 +214,7 @@ int run_split(const struct rec *r, struct rec *eff)
 		check_edge(lin_va(a.lo));
 		check_edge(lin_va(a.hi));
 	}
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_split, shared(&mark));
 	op_end();
 	return 1;
@@ -262,6 +269,7 @@ int run_split_range(const struct rec *r, struct rec *eff)
 		bad_value("failed", ret);
 	if (!ret)
 		check_ptes(&a);
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_split_range, shared(&mark));
 	op_end();
 	lin.exclusive = false;
@@ -358,6 +366,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	cost_map_begin(&mark);
 	ret = lin.impl->set_memory(s.what, lin_va(s.main.lo), (unsigned)(s.main.hi - s.main.lo));
 	setmem_judge(&s, ret);
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_set_memory, shared(&mark));
 	op_end();
 	return 1;
