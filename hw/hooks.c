@@ -41,6 +41,7 @@ static inline bool loc_live(uint32_t loc, uint64_t off)
 
 static __attribute__((noinline)) void bad_store(uint32_t loc, const char *fn, int line)
 {
+	look_refused = loc_ptr(loc);
 	hw_find(frame_of(loc)->state == FRAME_FREED ? HW_F_FREED_STORE : HW_F_OUTSIDE, fn, line);
 }
 
@@ -394,7 +395,7 @@ void *hw_table_alloc(unsigned level, const char *fn, int line)
 
 	step(HW_C_OTHER, NULL, fn, line);
 	if (!hw.cfg.alloc_fails || hw_pick(PICK_ALLOC_FAIL, 4))
-		p = mem_alloc(level, false, fn, line);
+		p = mem_alloc((int)(level & 3), false, fn, line);
 	if (hw.trace)
 		trace(HW_T_ALLOC, p, 0, level, 0, p != NULL, fn, line);
 	return p;
