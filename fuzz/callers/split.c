@@ -464,8 +464,10 @@ static void repaint_judge(void)
 		}
 		check_ptes(&a);
 	}
-	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3)
+	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3) {
+		ex_about(base + lin.env.text.start);
 		ex_finding("cost", op_descs[OP_repaint].name, "text-split", "the alias of text is mapped by pages");
+	}
 }
 
 int run_repaint(const struct rec *r, struct rec *eff)
@@ -538,9 +540,11 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 
 	w->calls++;
 	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || w->calls == w->skip, lin.walk_changes);
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "level %u entry of %#llx", level,
 			   (unsigned long long)addr);
+	}
 	if (w->calls == w->skip)
 		walk->action = PT_ACTION_CONTINUE;
 	if (w->calls == w->again) {
@@ -567,9 +571,11 @@ static int probe_hole(uint64_t addr, uint64_t next, int depth, struct pt_walk *w
 	struct walk_probe *w = walk->priv;
 	const char *bad = ref_ks_walk_hole(&w->ref, (unsigned)depth, addr, next);
 
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "hole of level %d at %#llx", depth,
 			   (unsigned long long)addr);
+	}
 	return probe_error(w, ++w->afters, true);
 }
 
@@ -578,9 +584,11 @@ static int probe_post(unsigned level, uint64_t addr, uint64_t next, struct pt_wa
 	struct walk_probe *w = walk->priv;
 	const char *bad = ref_ks_walk_post(&w->ref, level, addr, next);
 
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "after what is below the level %u entry of %#llx",
 			   level, (unsigned long long)addr);
+	}
 	return probe_error(w, ++w->afters, true);
 }
 
