@@ -260,6 +260,7 @@ void split_reset(void)
 	lin.idle = lin.walk_changes = 0;
 	memset(lin.busy, 0, sizeof(lin.busy));
 	memset(lin.rox, 0, sizeof(lin.rox));
+	lin.noted = ~0u;
 	memset(lin.since, 0, sizeof(lin.since));
 	lin.stored = NULL;
 	lin.env = (struct pt_split_env){.page_shift = g->page_shift,
@@ -463,7 +464,10 @@ static bool anyone_else(void)
 /* Tables that are there before an op on the map begins, and none of the map's: address spaces have theirs. */
 void lin_note_others(void)
 {
-	for (unsigned i = 1; i < HW_MAX_FRAMES && !anyone_else(); i++) {
+	if (anyone_else())
+		return;
+	lin.noted = ex.out->ops;
+	for (unsigned i = 1; i < HW_MAX_FRAMES; i++) {
 		const uint64_t bit = 1ull << (i % 64);
 
 		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT)))
@@ -473,7 +477,7 @@ void lin_note_others(void)
 	}
 }
 
-/* Every table that was stored to or is new. Nobody else is there: one that nothing reaches is lost. */
+/* Every table that was stored to, or is new if no other op can have made it. Nobody else is there: one that nothing reaches is lost. */
 void lin_audit(unsigned id)
 {
 	uint64_t va;
@@ -482,7 +486,8 @@ void lin_audit(unsigned id)
 	for (unsigned i = 1; i < HW_MAX_FRAMES && !ex.stop; i++) {
 		const uint64_t bit = 1ull << (i % 64);
 
-		if (!(lin.touched[i / 64] & bit) && (lin.known[i / 64] | lin.other[i / 64]) & bit)
+		if (!(lin.touched[i / 64] & bit) &&
+		    (lin.noted != ex.out->ops || (lin.known[i / 64] | lin.other[i / 64]) & bit))
 			continue;
 		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT))) {
 			lin.known[i / 64] &= ~bit;

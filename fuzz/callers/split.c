@@ -138,7 +138,8 @@ static unsigned action_of(const struct rec *r)
 		return 5 + (r->b & 15) % PT_NSETMEM;
 	}
 }
-_Static_assert(5 + PT_NSETMEM <= (int)FN_ACTION && (int)SPOT_N <= (int)FN_SPOT, "every action and spot has a place");
+_Static_assert(5 + PT_NSETMEM <= (int)FN_ACTION && (int)SPOT_N <= (int)FN_SPOT,
+	       "every action and spot has a place");
 
 /* For coverage: what is done to which leaf, where. */
 static void features(const struct split_range *a)

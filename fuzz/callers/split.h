@@ -53,6 +53,7 @@ struct linear {
 	uint64_t mutex, flag, ptl; /* words of kernel data */
 	/* Sets of frames: stored to since the last audit; tables at the last audit; of the identity map. */
 	uint64_t touched[2], known[2], other[2];
+	unsigned noted;				/* how many ops had begun when `other` was true last */
 	struct split_range busy[HW_MAX_CPU][2]; /* what tasks own, while their ops last */
 	struct split_range at;			/* of the latest op, for events */
 	bool rox[HW_MAX_CPU]; /* tasks that make what they own executable, which it was not: never writable as well */
