@@ -278,6 +278,9 @@ static void setmem_plan(struct setmem *s, const struct rec *r)
 {
 	s->what = (r->b & 15) % PT_NSETMEM;
 	s->main = range_of(r);
+	/* set_direct_map_*() know one page; who changes more calls for each. */
+	if (s->what > PT_SET_INVALID && s->main.hi - s->main.lo > 4ull * ex.cont)
+		s->main.hi = s->main.lo + 4ull * ex.cont;
 	s->area = s->what <= PT_SET_ROX;
 	s->legal = s->area ? ref_ks_area_legal(lin.area, PT_VM_AREAS, s->main.lo, s->main.hi - s->main.lo)
 			   : lin.spot[spot_of(r)].linear;
@@ -347,14 +350,18 @@ static bool everybody_idle(void)
 static void repaint_here(void)
 {
 	const unsigned cpu = ex.cur->cpu;
+	const bool fails = hw.cfg.alloc_fails;
 	unsigned asid;
 	void *root;
 	int ret;
 
 	hw_get_context(cpu, &root, &asid);
+	if (!cpu && (lin.impl->repaint_dies & PT_DIES_NOMEM))
+		hw.cfg.alloc_fails = false; /* nobody else allocates meanwhile */
 	ret = lin.impl->linear_map_split_to_ptes(cpu);
 	if (!cpu)
 		lin.err = ret;
+	hw.cfg.alloc_fails = cpu ? hw.cfg.alloc_fails : fails;
 	hw_set_context(cpu, root, asid);
 	lin.left--;
 }
@@ -440,16 +447,17 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 	struct walk_probe *w = walk->priv;
 	const uint64_t v = hw_load(p, HW_RELAXED, "walk_callback", __LINE__);
 	const bool leaf = level == 3 || (v && (v & 3) != 3); /* none: it goes right now */
+	const bool asks = !(lin.impl->walk_mute >> level & 1);
 	const char *bad;
 
 	w->calls++;
-	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || w->calls == w->skip);
+	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || (asks && w->calls == w->skip));
 	if (bad)
 		ex_finding("value", op_descs[OP_walk].name, bad, "level %u entry of %#llx", level,
 			   (unsigned long long)addr);
-	if (w->calls == w->skip)
+	if (asks && w->calls == w->skip)
 		walk->action = PT_ACTION_CONTINUE;
-	if (w->calls == w->again) {
+	if (asks && w->calls == w->again) {
 		walk->action = PT_ACTION_AGAIN;
 		w->ref.again = addr;
 		w->ref.again_level = (int)level;
