@@ -6,6 +6,7 @@
  * engine does; the same programs in every run.
  *
  *	bench create		the cost of creating a linear map (bench_create.c)
+ *	bench split		the cost of splitting and repainting it (bench_split.c)
  *	bench exec GEOMETRY	microseconds an execution (best of five rounds), steps, effective share
  *	bench teardown, lazy	see bench_cost.c
  */
@@ -14,7 +15,6 @@
 #include <time.h>
 
 #include "fuzz/bench.h"
-#include "fuzz/bench_create.h"
 #include "fuzz/exec.h"
 #include "hw/hw.h"
 
@@ -95,10 +95,12 @@ int main(int argc, char **argv)
 		return bench_exec(argv[2], impl);
 	if (argc == 2 && strcmp(argv[1], "create") == 0)
 		return bench_create();
+	if (argc == 2 && strcmp(argv[1], "split") == 0)
+		return bench_split();
 	if (argc == 2 && strcmp(argv[1], "teardown") == 0)
 		return bench_teardown(impl);
 	if (argc == 2 && strcmp(argv[1], "lazy") == 0)
 		return bench_lazy();
-	fprintf(stderr, "usage: bench exec small|4k|16k|64k, or bench create\n       bench teardown|lazy\n");
+	fprintf(stderr, "usage: bench exec small|4k|16k|64k\n       bench create|split|teardown|lazy\n");
 	return EXIT_USAGE;
 }

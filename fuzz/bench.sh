@@ -114,6 +114,7 @@ fi
 # What the threads argue about, counted.
 PTDIFF_IMPL=opt build/bench teardown
 build/bench create
+build/bench split
 build/bench-bugs lazy
 # Minimizing the reproducer that the last `bugs` run found first, raw.
 raw=$(find build/bugs/*/spool -name '*.bin' 2>/dev/null | sort | head -n 1)

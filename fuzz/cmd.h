@@ -8,7 +8,7 @@
 /* What the command line said; options that a command does not take keep their default. */
 struct cmd_args {
 	const char *impl, *bug, *out;
-	bool trace, quiet, check;
+	bool trace, tables, quiet, check;
 	const char *ops, *pages, *events, *core, *headers, *resume, *time; /* exhaust */
 	bool all_bugs, list;
 	const char *format; /* export */

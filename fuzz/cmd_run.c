@@ -35,9 +35,10 @@ static int run_one(const char *path, const struct pt_impl *impl, const struct cm
 		return r;
 	work = input;
 	exec_run(&work, impl, &o);
-	if (!a->quiet && (o.sig[0] || a->trace)) {
+	if (!a->quiet && (o.sig[0] || a->trace || a->tables)) {
 		work = input;
-		exec_replay(&work, impl, &o, stdout, a->trace);
+		exec_replay(&work, impl, &o, stdout,
+			    (a->trace ? REPLAY_STEPS : 0) | (a->tables ? REPLAY_TABLES : 0));
 	}
 	print_verdict(path, &o);
 	return status_of(&o);

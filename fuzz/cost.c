@@ -180,20 +180,23 @@ static unsigned budget_of(enum cost_class c, const struct cost_budget *b)
 	}
 }
 
-static __attribute__((noinline)) void note(const char *fn, enum cost_class c, const struct cost_budget *b,
-					   const uint32_t *n, const char *where)
+static void keep(const char *fn, const char *what, const char *where, unsigned is, unsigned may)
 {
 	if (ex.log)
-		fprintf(ex.log, "    -- %s: %u %s, its budget is %u\n", fn, count_of(c, n), cost_words[c],
-			budget_of(c, b));
+		fprintf(ex.log, "    -- %s: %u %s, its budget is %u\n", fn, is, what, may);
 	if (found.fn)
 		return;
 	found.fn = fn;
-	found.what = cost_words[c];
+	found.what = what;
 	found.op = ex.cur ? ex.cur->op.rec : ex.p->n;
 	found.step = hw.step;
-	snprintf(found.detail, sizeof(found.detail), "%s%u %s, the budget is %u", where, count_of(c, n),
-		 cost_words[c], budget_of(c, b));
+	snprintf(found.detail, sizeof(found.detail), "%s%u %s, the budget is %u", where, is, what, may);
+}
+
+static __attribute__((noinline)) void note(const char *fn, enum cost_class c, const struct cost_budget *b,
+					   const uint32_t *n, const char *where)
+{
+	keep(fn, cost_words[c], where, count_of(c, n), budget_of(c, b));
 }
 
 void cost_reset(void)
@@ -453,4 +456,85 @@ void cost_lazy_end(const struct cost_mark *m, const struct ref_k_op *op, bool wa
 void cost_disturbed(void)
 {
 	ex.cur->turn++;
+}
+
+/* --- the kernel's own map */
+
+const char *const cost_map_words[CM_N] = {
+	[CM_TABLES] = "tables",	    [CM_CLEARS] = "clears",   [CM_TLBIS] = "tlbis",
+	[CM_BARRIERS] = "barriers", [CM_ATOMICS] = "atomics", [CM_STORES] = "stores",
+};
+
+unsigned cost_kernel_flush(uint64_t pages, bool ranges)
+{
+	if (pages >= MAX_DVM_OPS && (!ranges || pages > 32ull << 16))
+		return 1;
+	return cost_tlbis((unsigned long)pages, ranges);
+}
+
+bool cost_map_budget(unsigned op, const struct cost_map_facts *f, unsigned budget[CM_N])
+{
+	const unsigned visited = f->visited, made = f->made, leaves = f->leaves, blocks = f->blocks, tops = f->tops,
+		       slots = visited * f->map + made * f->map_new + tops, clear_new = f->clear_new;
+	const bool linear = !f->map;
+	const unsigned cuts = f->cuts, E = f->E, links = cuts + f->runs + f->changes, modes = f->modes,
+		       locks = f->locks, flushes = f->flushes, ranges = f->ranges;
+	const unsigned mode = f->lazy == PT_LAZY_COUNTER ? 1 : 3;
+	const unsigned queue = f->lazy == PT_LAZY_NONE ? 0 : f->lazy_form == 1 ? links : f->busy;
+	const unsigned publish = 2 * (f->lazy == PT_LAZY_NONE ? links : f->busy);
+
+	switch (op) {
+#define MCOST(op_, clears, stores, barriers, tlbis)                                                                \
+	case OP_##op_:                                                                                             \
+		memcpy(budget, (unsigned[CM_N]){made, clears, tlbis, barriers, ~0u, stores},                       \
+		       CM_N * sizeof(*budget));                                                                    \
+		return true;
+#define SCOST(op_, tables, stores, atomics, barriers, tlbis)                                                       \
+	case OP_##op_:                                                                                             \
+		memcpy(budget, (unsigned[CM_N]){tables, 0, tlbis, barriers, atomics, stores},                      \
+		       CM_N * sizeof(*budget));                                                                    \
+		return true;
+#include "cost.def"
+	default:
+		return false;
+	}
+}
+
+void cost_map_begin(struct cost_map_mark *m)
+{
+	cost_begin(&m->all);
+	memcpy(m->ord, ex.cur->op.ord, sizeof(m->ord));
+	m->live = hw_live_tables();
+	m->clears = hw.nclears;
+}
+
+/* Steps of a class since then, by this op. */
+static unsigned since(const struct cost_map_mark *m, enum hw_class c)
+{
+	if (m->all.turn == ex.cur->turn)
+		return hw.n[c] - m->all.n[c];
+	return ex.cur->op.ord[c] - m->ord[c];
+}
+
+void cost_map_end(const struct cost_map_mark *m, unsigned op, const struct cost_map_facts *f, bool shared)
+{
+	const unsigned live = hw_live_tables();
+	const unsigned took[CM_N] = {
+		[CM_TABLES] = live > m->live && !shared ? live - m->live : 0,
+		[CM_CLEARS] = shared ? 0 : hw.nclears - m->clears,
+		[CM_TLBIS] = since(m, HW_C_TLBI),
+		[CM_BARRIERS] = since(m, HW_C_BARRIER),
+		[CM_ATOMICS] = m->all.turn == ex.cur->turn ? since(m, HW_C_ATOMIC) : 0,
+		[CM_STORES] = since(m, HW_C_STORE),
+	};
+	unsigned may[CM_N];
+
+	if (ex.stop || !cost_map_budget(op, f, may))
+		return;
+	cost_stats.checked++;
+	for (unsigned c = 0; c < CM_N; c++)
+		if (took[c] > may[c]) {
+			keep(op_descs[op].name, cost_map_words[c], "", took[c], may[c]);
+			return;
+		}
 }

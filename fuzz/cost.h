@@ -84,6 +84,33 @@ void cost_lazy_end(const struct cost_mark *m, const struct ref_k_op *op, bool wa
 /* An interrupt or a switch came: what an open call of the running task costs is not all its own. */
 void cost_disturbed(void);
 
+/* --- ops on the kernel's own map: creation, splits, permission changes, the repainting */
+
+/* Facts of MCOST and SCOST; names as there. */
+struct cost_map_facts {
+	unsigned visited, made, leaves, blocks, tops, map, map_new, clear_new;
+	unsigned cuts, runs, changes, modes, busy, locks, flushes, ranges, E;
+	uint8_t lazy, lazy_form; /* of the profile */
+};
+/* Dearest first: of several exceeded budgets one is reported. */
+enum cost_map_class { CM_TABLES, CM_CLEARS, CM_TLBIS, CM_BARRIERS, CM_ATOMICS, CM_STORES, CM_N };
+extern const char *const cost_map_words[CM_N];
+/* False: `op` has no budget of this kind. */
+bool cost_map_budget(unsigned op, const struct cost_map_facts *f, unsigned budget[CM_N]);
+/* TLBIs of a flush of the kernel's range of so many pages. */
+unsigned cost_kernel_flush(uint64_t pages, bool ranges);
+
+/* Where an op's call begins; what of it is judged. */
+struct cost_map_mark {
+	struct cost_mark all;	 /* of the machine: right unless another task runs meanwhile */
+	uint32_t ord[HW_NCLASS]; /* of the op alone: right if all its steps are watched */
+	unsigned live, clears;
+};
+void cost_map_begin(struct cost_map_mark *m);
+/* `shared`: others may have made or freed tables meanwhile; then, and where another task ran, tables and atomics (which
+ * waiting for a lock takes) are not judged. */
+void cost_map_end(const struct cost_map_mark *m, unsigned op, const struct cost_map_facts *f, bool shared);
+
 struct cost_stats {
 	uint64_t checked, skipped, sections;
 };

@@ -9,6 +9,7 @@
 #include "callers/kernel.h"
 #include "callers/split.h"
 #include "exec_internal.h"
+#include "tree.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,8 +37,10 @@ void ex_finding(const char *cls, const char *op, const char *what, const char *f
 	va_end(ap);
 	ex.out->op = ex.cur ? ex.cur->op.rec : ex.p->n;
 	ex.out->step = hw.step;
-	if (ex.log)
+	if (ex.log) {
 		fprintf(ex.log, ">>> %s: %s\n", ex.out->sig, ex.out->detail);
+		tree_finding();
+	}
 }
 
 static void put_val(char *buf, size_t cap, const struct ref_val *v)
@@ -106,6 +109,8 @@ static void on_finding(enum hw_finding f, const char *fn, int line)
 
 static _Noreturn void task_abort(void)
 {
+	if (ex.log)
+		replay_tables();
 	ex.cur->started = false;
 	fiber_switch(&ex.cur->fb, &ex.main);
 	__builtin_unreachable(); /* its fiber starts anew */
@@ -762,6 +767,7 @@ static void reset(struct prog *p, const struct pt_impl *impl, struct outcome *ou
 	for (unsigned l = 0; l < EX_NLOCKS; l++)
 		ex.lock[l] = (struct ex_lock){.owner = EX_NOBODY};
 	ex.stop = false;
+	ex.about = 0;
 	ex.hash = 0x9e3779b97f4a7c15ull;
 	memcpy(ex.eff, p->r, p->n * sizeof(p->r[0]));
 	for (unsigned i = 0; i < HW_MAX_CPU; i++) {

@@ -38,8 +38,10 @@ void exec_init(void);
  * normalized for it). Never fails; never exits; findings are in `out`. */
 void exec_run(struct prog *p, const struct pt_impl *impl, struct outcome *out);
 /* Replay: as exec_run, and prints the step trace, the blocks drawn entry by entry, and the first differing
- * step marked ">>>" to f. Two passes: the first finds the step. */
-void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, bool trace);
+ * step marked ">>>" to f. Two passes: the first finds the step. `what`: REPLAY_STEPS prints every step, REPLAY_TABLES all tables
+ * as they are in the end or at the finding; without it a finding about tables has those around it drawn. */
+enum { REPLAY_STEPS = 1, REPLAY_TABLES = 2 };
+void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, unsigned what);
 /* After exec_run: the program with effective (clipped) arguments written back. */
 void exec_effective(struct prog *p);
 

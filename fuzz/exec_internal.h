@@ -145,6 +145,7 @@ struct exec {
 	struct rec eff[PROG_MAX_RECS]; /* records with effective arguments */
 	FILE *log;		       /* replay: trace goes here, else NULL */
 	uint64_t mark;		       /* replay: step to mark */
+	uint64_t about;		       /* address that a finding is about, if it says so; 0: none */
 };
 extern struct exec ex;
 
@@ -190,12 +191,26 @@ static inline unsigned ex_space_id(const struct space *sp)
 	return (unsigned)(sp - ex.space);
 }
 
+/* How the kernel's half is used by a CPU: a load, a store, an instruction. */
+enum ex_kuse { USE_READ, USE_WRITE, USE_FETCH };
+static inline enum ex_kuse ex_kuse_of(const struct rec *r)
+{
+	return r->kind == EV_write ? USE_WRITE : r->b & 1 ? USE_FETCH : USE_READ;
+}
+
 /* The running task goes on in `sp`. */
 static inline void ex_use(struct space *sp)
 {
 	ex.sp = sp;
 	if (ex.cur)
 		ex.cur->sp = sp;
+}
+
+/* The next finding is about that address, of which the page of a window is not the name. */
+static inline void ex_about(uint64_t va)
+{
+	if (!ex.stop)
+		ex.about = va;
 }
 
 static inline void ex_observe(uint64_t x)
@@ -323,5 +338,6 @@ void replay_result(const struct rec *r, const struct rec *eff, int result);
 void replay_blocks(void);
 void replay_kernel(void);
 void replay_hw(const struct hw_trace *t);
+void replay_tables(void); /* after a finding, once */
 
 #endif

@@ -101,7 +101,7 @@ static void write_note(FILE *f, const struct facts *k, const char *folder)
 	fprintf(f, "## Program\n\n```\n");
 	prog_print(&p, f);
 	fprintf(f, "```\n\n## Replay\n\n```\n");
-	exec_replay(&p, k->impl, &o, f, false);
+	exec_replay(&p, k->impl, &o, f, 0);
 	fprintf(f, "```\n");
 }
 

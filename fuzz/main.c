@@ -35,10 +35,11 @@ enum {
 	O_CHECK = 32,
 	O_EXHAUST = 64,
 	O_FORMAT = 128,
-	O_ACCESSES = 256
+	O_ACCESSES = 256,
+	O_TABLES = 512
 };
 /* Options without a letter. */
-enum { K_OPS = 256, K_PAGES, K_EVENTS, K_CORE, K_HEADERS, K_RESUME, K_TIME, K_ALL_BUGS, K_LIST, K_FORMAT };
+enum { K_OPS = 256, K_PAGES, K_EVENTS, K_CORE, K_HEADERS, K_RESUME, K_TIME, K_ALL_BUGS, K_LIST, K_FORMAT, K_TABLES };
 
 static const struct cmd {
 	const char *name, *args;
@@ -47,9 +48,10 @@ static const struct cmd {
 	int (*fn)(const struct cmd_args *);
 	const char *help, *more;
 } cmds[] = {
-	{"run", "FILE...", 1, UINT_MAX, O_IMPL | O_BUG | O_TRACE | O_QUIET, cmd_run,
+	{"run", "FILE...", 1, UINT_MAX, O_IMPL | O_BUG | O_TRACE | O_TABLES | O_QUIET, cmd_run,
 	 "replay programs and judge them",
-	 "One verdict line a file. A divergence is drawn, with the first differing step marked >>>. The exit "
+	 "One verdict line a file. A divergence is drawn, with the first differing step marked >>>; one about tables with those around it as a tree "
+	 "(docs/replay.md). The exit "
 	 "status is "
 	 "the worst of all files: 65 unreadable, 70 timeout, 77 divergence, 0 agrees."},
 	{"show", "FILE", 1, 1, O_OUT, cmd_show, "print a program as text", "The file may have either form."},
@@ -118,6 +120,8 @@ static const struct {
 	  "implementation under test (default opt, or the one that has the bug; `ptdiff impls`)", 0}},
 	{O_BUG, {"bug", 'b', "NAME", 0, "with this planted bug (`ptdiff bugs`)", 0}},
 	{O_TRACE, {"trace", 't', NULL, 0, "print every step, also of programs that agree", 0}},
+	{O_TABLES,
+	 {"tables", K_TABLES, NULL, 0, "draw all page tables as a tree: at the divergence, else at the end", 0}},
 	{O_OUT, {"output", 'o', "OUT", 0, "where to write", 0}},
 	{O_QUIET, {"quiet", 'q', NULL, 0, "one line each, nothing more", 0}},
 	{O_EXHAUST, {"ops", K_OPS, "N", 0, "programs of up to N ops (default 3)", 1}},
@@ -266,6 +270,9 @@ static error_t take(int key, char *arg, struct argp_state *s)
 		return 0;
 	case K_ALL_BUGS:
 		a->all_bugs = true;
+		return 0;
+	case K_TABLES:
+		a->tables = true;
 		return 0;
 	case K_LIST:
 		a->list = true;

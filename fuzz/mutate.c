@@ -795,6 +795,29 @@ static bool do_insert_kernel(struct mut *m)
 	return insert(m, at, r, s->n);
 }
 
+/* An area of vmalloc changes its permissions twice, and another CPU uses it, or its linear alias, in the way that only the
+ * old ones allowed. */
+static bool insert_permissions(struct mut *m, unsigned at)
+{
+	struct rec r[3];
+
+	fill_op(m, &r[0], OP_set_memory, NULL);
+	r[0].a = (uint8_t)(12 | (r[0].a & 0x30)); /* as many pages as it says */
+	r[0].nr = (uint16_t)(1 + below(m, 4));
+	r[1] = r[0];
+	r[0].b = (uint8_t)(percent(m, 50) ? 2 : r[0].b);
+	r[1].b = (uint8_t)(percent(m, 50) ? 3 + below(m, 2) : below(m, 5));
+	r[2] = (struct rec){.is_event = 1, .kind = EV_read, .anchor = percent(m, 50) ? HW_C_OTHER : HW_C_STORE};
+	r[2].kind = percent(m, 35) ? EV_write : EV_read;
+	r[2].nr = (uint16_t)geometric(m, 8);
+	r[2].cpu = (uint8_t)((r[1].cpu + 1) % m->p.h.ncpu);
+	r[2].block = (uint8_t)(percent(m, 50) ? 2 : 0); /* the alias, or the area itself */
+	r[2].off = (uint8_t)below(m, r[1].nr);
+	r[2].a = 2; /* what a TLB holds */
+	r[2].b = percent(m, 80);
+	return insert(m, at, r, 3);
+}
+
 /* Somebody works on the tables that a walker is in, or on a leaf next to the one that is being split. */
 static bool do_insert_map_race(struct mut *m)
 {
@@ -805,6 +828,8 @@ static bool do_insert_map_race(struct mut *m)
 
 	if (m->p.h.ncpu < 2)
 		m->p.h.ncpu = 2;
+	if (percent(m, 25))
+		return insert_permissions(m, at);
 	if (percent(m, 30)) { /* the table is to come back */
 		fill_op(m, &r[n], OP_walk_free, NULL);
 		r[n++].a = 0;
@@ -1200,7 +1225,11 @@ static void draw_group(struct mut *m)
 	struct prog_hdr *h = &m->p.h;
 	const unsigned x = below(m, 100);
 
-	m->group = x < 62 ? GROUP_USER : x < 66 ? GROUP_IRQ : x < 84 ? GROUP_KERNEL : x < 92 ? GROUP_CREATE : GROUP_SPLIT;
+	m->group = x < 62   ? GROUP_USER
+		   : x < 66 ? GROUP_IRQ
+		   : x < 84 ? GROUP_KERNEL
+		   : x < 92 ? GROUP_CREATE
+			    : GROUP_SPLIT;
 	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT) {
 		h->ops_off &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
 		h->bbml = percent(m, 75) ? 3 : h->bbml;

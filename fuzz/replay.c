@@ -8,11 +8,12 @@
  */
 #include "callers/kernel.h"
 #include "exec_internal.h"
+#include "tree.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool show_steps;
+static bool show_steps, all_tables;
 
 /* "0.3" for an entry of the window, "table 2[17]" for anything else. */
 static void place(char *buf, size_t cap, const void *ptr)
@@ -96,7 +97,7 @@ static void barrier_text(char *buf, size_t cap, const struct hw_trace *t)
 static void access_text(char *buf, size_t cap, const struct hw_access *a)
 {
 	unsigned page = (unsigned)((a->va - ex.va) >> ex.geo->page_shift) & (PROG_BLOCKS * ex.cont - 1);
-	int n = snprintf(buf, cap, "%s %s%u.%u by %s: ", a->write ? "write" : "read", a->priv ? "kernel " : "",
+	int n = snprintf(buf, cap, "%s %s%u.%u by %s: ", a->write ? "write" : a->fetch ? "fetch" : "read", a->priv ? "kernel " : "",
 			 page / ex.cont, page % ex.cont, a->agent == HW_SMMU ? "the SMMU" : "CPU");
 
 	if (n < 0 || (size_t)n >= cap)
@@ -159,7 +160,10 @@ void replay_hw(const struct hw_trace *t)
 	char line[400];
 	unsigned cpu = t->kind == HW_T_ACCESS ? t->access->agent : t->cpu;
 
-	if (!ex.log || !show_steps || t->kind == HW_T_CTXSYNC)
+	if (!ex.log)
+		return;
+	tree_event(t);
+	if (!show_steps || t->kind == HW_T_CTXSYNC)
 		return;
 	step_text(line, sizeof(line), t);
 	fprintf(ex.log, "%s%6llu %s%u %s%s", t->step == ex.mark && !is_machine_event(t) ? ">>>" : "   ",
@@ -247,6 +251,11 @@ void replay_kernel(void)
 	}
 }
 
+void replay_tables(void)
+{
+	tree_of_finding(ex.log, all_tables);
+}
+
 void replay_op(const struct rec *r)
 {
 	char line[200];
@@ -260,6 +269,8 @@ void replay_result(const struct rec *r, const struct rec *eff, int result)
 {
 	char asked[200], done[200];
 
+	if (ex.stop)
+		replay_tables();
 	if (result <= 0) {
 		fprintf(ex.log, "    (%s)\n", result ? "this implementation lacks it" : "skipped: nowhere legal");
 		return;
@@ -328,17 +339,21 @@ static uint64_t find_step(struct prog *p, const struct pt_impl *impl, struct out
 	return watch.step;
 }
 
-void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, bool trace)
+void exec_replay(struct prog *p, const struct pt_impl *impl, struct outcome *out, FILE *f, unsigned what)
 {
 	exec_run(p, impl, out);
 	ex.mark = find_step(p, impl, out);
 	ex.log = f;
-	show_steps = trace;
+	show_steps = what & REPLAY_STEPS;
+	all_tables = what & REPLAY_TABLES;
+	tree_begin();
 	hw.trace = replay_hw;
-	if (trace)
+	if (show_steps)
 		fprintf(f, "entries: . none  m marker  o old  a young  D dirty; [ ] folded, | | not; "
 			   "spec: D must be dirty, d may be, A must be young, a may be\n");
 	exec_run(p, impl, out);
+	if (out->sig[0] || all_tables)
+		replay_tables();
 	hw.trace = NULL;
 	ex.log = NULL;
 }

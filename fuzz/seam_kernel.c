@@ -37,6 +37,7 @@ static void kernel_verdict(const struct ref_verdict *v)
 	if (!v->cls || ex.stop)
 		return;
 	now = &ref_k_now(K, v->page)->val;
+	ex_about(kernel_addr(v->page));
 	ex_finding(v->cls, seam_name(v->debtor), v->what,
 		   "kernel page %u.%u on cpu%u: the specification has %s%#llx%s%s", v->page / ex.cont,
 		   v->page % ex.cont, hw.cpu, now->kind == REF_PRESENT ? "pfn " : "none ",
@@ -320,27 +321,31 @@ static void leave_sections(unsigned task, unsigned cpu)
 
 /* --- accesses */
 
-static enum ref_k_fault access_once(struct hw_access *a, bool exec)
+static enum ref_k_fault access_once(struct hw_access *a)
 {
 	hw_do_access(a);
 	ex_observe((uint64_t)a->fault << 60 ^ (a->fault == HW_OK ? a->pa : 0));
 	if (a->fault == HW_OK)
-		return exec && (a->desc & HW_D_PXN) ? REF_K_PERMISSION : REF_K_OK;
+		return REF_K_OK;
 	return a->fault == HW_FAULT_TRANSLATION ? REF_K_TRANSLATION : REF_K_PERMISSION;
 }
 
 /* A translation fault is ignored if a walk finds the page then [is_spurious_el1_translation_fault()]. */
 void kseam_access(unsigned page, bool write, bool exec, bool dep)
 {
-	struct hw_access a = {
-		.agent = ex.cur->cpu, .write = write, .priv = true, .dep = dep, .va = kernel_addr(page)};
-	struct ref_k_access k = {.cpu = ex.cur->cpu, .page = page, .write = write, .exec = exec, .dep = dep};
+	struct hw_access a = {.agent = ex.cur->cpu,
+			      .write = write && !exec,
+			      .fetch = exec,
+			      .priv = true,
+			      .dep = dep,
+			      .va = kernel_addr(page)};
+	struct ref_k_access k = {.cpu = ex.cur->cpu, .page = page, .write = a.write, .exec = exec, .dep = dep};
 	enum ref_k_result r = REF_K_RETRY;
 	struct ref_verdict v;
 
 	for (unsigned try = 0; try < 2 && r == REF_K_RETRY; try++) {
 		k.fresh = a.fresh = try;
-		k.fault = (uint8_t)access_once(&a, exec);
+		k.fault = (uint8_t)access_once(&a);
 		k.pfn = a.pa >> ex.geo->page_shift;
 		r = ref_k_access(K, &k, &v);
 		if (r == REF_K_RETRY)
@@ -511,7 +516,7 @@ static void check_page(unsigned page)
 		struct ref_k_access k = {.cpu = (uint8_t)c, .page = page, .write = v->write};
 		struct ref_verdict bad;
 
-		k.fault = (uint8_t)access_once(&a, false);
+		k.fault = (uint8_t)access_once(&a);
 		k.pfn = a.pa >> ex.geo->page_shift;
 		if (ref_k_access(K, &k, &bad) != REF_K_FINDING && k.fault == REF_K_TRANSLATION)
 			bad = ref_k_verdict("access", "not-published", ref_k_now(K, page)->owes, page);

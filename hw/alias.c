@@ -62,10 +62,12 @@ enum alias_result alias_resolve(const void **p, bool write, const char *fn, int 
 	struct hw_access a = {.agent = hw.cpu, .priv = true};
 	uint64_t now;
 
+	look_refused = NULL;
 	if ((uintptr_t)*p < NULL_BYTES)
 		return refuse(HW_F_FIXMAP_EMPTY, fn, line);
 	if (!alias_base || off >= ALIAS_BYTES)
 		return ALIAS_NONE;
+	look_refused = hw_m.alias_ptep + slot + (in >> hw_m.page_shift);
 	/* An index beyond the page runs into the next slot's page. */
 	a.va = hw_m.alias_va + ((slot + (in >> hw_m.page_shift)) << hw_m.page_shift);
 	now = hw_peek(hw_m.alias_ptep + slot + (in >> hw_m.page_shift));
@@ -85,7 +87,7 @@ unsigned hw_next_entry(const void *table, unsigned i)
 	const uint32_t first = (uint32_t)((const uint64_t *)table - hw_m.mem);
 
 	for (; i < hw_m.nentries; i = (i | 7) + 1)
-		if (hw_m.npend || line_is_real(first + i))
+		if (hw_m.pending[first >> LOC_BITS] || line_is_real(first + i))
 			return i;
 	return hw_m.nentries;
 }

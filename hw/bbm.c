@@ -4,20 +4,26 @@
  *
  * Property: a finding is exactly a change that DDI 0487 D8.16.1 allows only by break-before-make while an old
  * translation of the same address may still be used: another output address, memory type, shareability, or
- * global where it was not, at any level of FEAT_BBM; another size or contiguous bit only below level 1.
+ * global where it was not, at any level of FEAT_BBM; another contiguous bit only below level 1, a block in place of a table
+ * or a table in place of a block below level 2 (at level 1 that needs the nT bit, which nothing here sets).
  * Permissions, AF, DBM, dirty and software bits may change in place.
  */
 #include "internal.h"
 
 struct xlation {
 	uint64_t va, size, oa, val;
+	uint8_t level;
 	bool cont;
 	bool pages; /* cached page by page: no size to disagree about */
 };
 
 static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
 {
-	struct xlation x = {.va = va, .size = 1ull << hw_m.shift[level], .oa = v & hw_m.oa_mask, .val = v};
+	struct xlation x = {.va = va,
+			    .size = 1ull << hw_m.shift[level],
+			    .oa = v & hw_m.oa_mask,
+			    .val = v,
+			    .level = (uint8_t)level};
 
 	if (level >= 2 && (v & HW_D_CONT)) {
 		x.cont = true;
@@ -62,13 +68,13 @@ static struct xlation xlation_of_stale(const struct hw_stale *e)
 	return x;
 }
 
-/* What a store must not do: where all CPUs that may hold the old one have level 1 and above, another size or
- * contiguous bit is permitted. */
+/* What a store must not do: another contiguous bit is permitted where all CPUs that may hold the old one have level 1 and
+ * above, another size where they have level 2. */
 static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new, unsigned cpus)
 {
 	const enum hw_finding f = bbm_compare(old, new);
 
-	return f == HW_F_BBM_CONT && hw_bbml_of(cpus) ? HW_F_NONE : f;
+	return f == HW_F_BBM_CONT && hw_bbml_of(cpus) >= (old->level == new->level ? 1u : 2u) ? HW_F_NONE : f;
 }
 
 /*
@@ -98,25 +104,40 @@ static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
 	return b != HW_F_NONE && b < a ? b : a; /* OA before CONT in the enum */
 }
 
+static enum hw_finding check_stale(const struct hw_stale *e, const struct xlation *x, unsigned asid)
+{
+	const unsigned level = stale_level(e);
+	struct xlation old;
+
+	if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, level))
+		return HW_F_NONE;
+	if (e->va >= x->va + x->size ||
+	    x->va >= e->va + (1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level])))
+		return HW_F_NONE;
+	if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont && level == 3 &&
+	    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
+		return HW_F_NONE;
+	if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+		return HW_F_NONE;
+	old = xlation_of_stale(e);
+	return bbm_rule(&old, x, e->tlb);
+}
+
 static enum hw_finding check_list(unsigned bucket, const struct xlation *x, unsigned asid)
 {
 	enum hw_finding worst = HW_F_NONE;
 
-	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
-		const struct hw_stale *e = &hw_m.stale[i];
-		struct xlation old;
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next)
+		worst = worse(worst, check_stale(&hw_m.stale[i], x, asid));
+	return worst;
+}
 
-		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, stale_level(e)))
-			continue;
-		if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont &&
-		    stale_level(e) == 3 &&
-		    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
-			continue;
-		if (stale_asid(e) != asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
-			continue;
-		old = xlation_of_stale(e);
-		worst = worse(worst, bbm_rule(&old, x, e->tlb));
-	}
+static enum hw_finding check_all(const struct xlation *x, unsigned asid)
+{
+	enum hw_finding worst = HW_F_NONE;
+
+	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer)
+		worst = worse(worst, check_stale(&hw_m.stale[i], x, asid));
 	return worst;
 }
 
@@ -172,12 +193,10 @@ void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *f
 	if (!desc_is_leaf(v, f->level))
 		return;
 	x = xlation_of(va, v, f->level);
-	worst = check_list(STALE_UP, &x, f->asid);
 	if (f->level == 3)
-		worst = worse(worst, check_level3(loc, f, &x, va));
-	else /* a block: smaller ones anywhere in it; rare enough to look at all */
-		for (unsigned b = 0; b < STALE_HASH; b++)
-			worst = worse(worst, check_list(b, &x, f->asid));
+		worst = worse(check_list(STALE_UP, &x, f->asid), check_level3(loc, f, &x, va));
+	else /* a block: smaller ones anywhere in it */
+		worst = check_all(&x, f->asid);
 	if (f->level == 2)
 		worst = worse(worst, check_siblings(loc, &x, va));
 	if (worst != HW_F_NONE)

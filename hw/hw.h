@@ -123,6 +123,7 @@ enum hw_fault { HW_OK, HW_FAULT_TRANSLATION, HW_FAULT_AF, HW_FAULT_PERMISSION, H
 struct hw_access {
 	uint8_t agent; /* CPU or HW_SMMU */
 	bool write;
+	bool fetch; /* of an instruction; never with write */
 	bool priv;  /* by the kernel (EL1); `va` has bit 55 set for the kernel's half (TTBR1) */
 	bool dep;   /* the address came from a load: no early walk can have begun before it */
 	bool fresh; /* re-walk with nothing cached (a fair TLB does that eventually); drains nothing */

@@ -18,11 +18,13 @@
 #define ARENA_BYTES  ((uint64_t)HW_MAX_FRAMES << HW_FRAME_SHIFT)
 #define MAX_BLOCKS   256 /* contiguous blocks of the largest table */
 #define PEND_MAX     64
+#define PEND_HASH    1024
 #define STALE_MAX    512
 #define STALE_HASH   256
 #define STALE_UP     STALE_HASH /* the list of everything above level 3 */
 #define STALE_BUCKET (STALE_HASH + 1)
 #define LATE_MAX     8
+#define WALKED	     16
 #define NIL	     0xffffu
 #define LOCK_MAX     64
 #define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
@@ -83,7 +85,9 @@ struct hw_pend {
 struct hw_cpu {
 	struct hw_pend buf[2 * PEND_MAX]; /* a window of it, in program order: pend_of() */
 	unsigned first, npend, nclear;
-	uint8_t cnt[64]; /* pending stores by loc & 63: fast reject of forwarding */
+	/* Pending stores by pend_hash() of their place, page clears by frame, those with `own`: fast reject of forwarding. */
+	uint8_t cnt[PEND_HASH], clears[HW_MAX_FRAMES];
+	unsigned nown;
 	uint32_t group;
 	/* Ticks of this CPU's last DSBs: [0] any domain, [1] inner shareable or wider. */
 	uint64_t dsb_st[2];  /* that order its own stores (full or ST) */
@@ -152,11 +156,13 @@ struct hw_agent_ctx {
 	uint16_t asid;
 };
 
-/* Where a walk of coherent memory has found the level-3 table of an address; nothing on the way has changed while the
- * epoch is the same. */
+/* Where a walk of coherent memory has found the last table of an address, and its level; nothing on the way has changed
+ * while the epoch is the same. */
 struct hw_walked {
-	uint64_t key; /* address bits above that table */
-	uint32_t root, epoch, frame;
+	uint64_t key; /* address bits above a level-3 table */
+	uint32_t root, epoch;
+	uint16_t frame;
+	uint8_t level;
 };
 
 struct hw_priv {
@@ -165,7 +171,7 @@ struct hw_priv {
 	/* Geometry, unpacked. */
 	unsigned page_shift, table_bits, cont_bits, root_level, nentries, ncont;
 	unsigned run_bits[4]; /* log2 of the entries of a contiguous run of a level */
-	unsigned shift[4]; /* log2 of the bytes one entry of a level translates */
+	unsigned shift[4];    /* log2 of the bytes one entry of a level translates */
 	uint64_t oa_mask;
 	uint64_t block_low;		 /* output address bits inside a contiguous block */
 	uint64_t norm_mask;		 /* what the entries of a contiguous block agree on */
@@ -182,11 +188,12 @@ struct hw_priv {
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
 	unsigned npend; /* of all CPUs */
+	uint16_t pending[HW_MAX_FRAMES]; /* of those, by frame */
 	unsigned nlate;
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
 	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];
-	unsigned ncand;		    /* ways the last access could have gone (for exhaustive tests; not state) */
-	struct hw_walked walked[4]; /* a cache, by the low bits of the key */
+	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
+	struct hw_walked walked[WALKED]; /* a cache, by the low bits of the key */
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
 	struct hw_late late[LATE_MAX];
@@ -364,6 +371,17 @@ static inline struct hw_pend *pend_of(struct hw_cpu *c)
 	return &c->buf[c->first];
 }
 
+static inline uint8_t *pend_count(struct hw_cpu *c, uint32_t loc)
+{
+	return &c->cnt[(loc + (loc >> LOC_BITS) * 37) & (PEND_HASH - 1)];
+}
+
+/* Can one of its stores be to loc? */
+static inline bool pend_maybe(struct hw_cpu *c, uint32_t loc)
+{
+	return c->npend && (*pend_count(c, loc) | c->clears[loc >> LOC_BITS]);
+}
+
 static inline void hw_find(enum hw_finding f, const char *fn, int line)
 {
 	if (hw.on_finding)
@@ -384,6 +402,7 @@ bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid, home
 bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group);
 bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t group);
 void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn, int line);
+void pend_reset(struct hw_cpu *c);
 void pend_drain_all(unsigned cpu);
 void pend_drain_older(unsigned cpu); /* those that a DMB orders before what comes now */
 void pend_drain_loc(unsigned cpu, uint32_t loc);
@@ -406,6 +425,8 @@ void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
 void stale_retire(unsigned asid, unsigned loaded);
 bool stale_reaches_page(uint64_t pa);
+/* look.c: entry of the slot, or place of the store, that was refused last (not state: a drawing asks) */
+extern const void *look_refused;
 /* alias.c: pointers into temporary mappings */
 enum alias_result {
 	ALIAS_NONE,    /* p is none of them */

@@ -85,8 +85,7 @@ static void geo_unpack(const struct hw_geo *g)
 
 static void cpu_reset(struct hw_cpu *c)
 {
-	memset(c->cnt, 0, sizeof(c->cnt));
-	c->first = c->npend = c->nclear = 0;
+	pend_reset(c);
 	c->group = 0;
 	memset(c->dsb_st, 0, sizeof(c->dsb_st));
 	memset(c->dsb_all, 0, sizeof(c->dsb_all));
@@ -602,10 +601,10 @@ uint64_t hw_peek(const void *p)
 
 	if (off >= ARENA_BYTES)
 		return *(const uint64_t *)p;
-	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++) {
+	for (unsigned c = 0; hw_m.pending[loc >> LOC_BITS] && c < hw.cfg.ncpu; c++) {
 		struct hw_cpu *cpu = &hw_m.cpu[c];
 
-		if (!(cpu->cnt[loc & 63] | cpu->nclear))
+		if (!pend_maybe(cpu, loc))
 			continue;
 		for (unsigned i = 0; i < cpu->npend; i++) {
 			const struct hw_pend *q = pend_of(cpu) + i;
@@ -664,10 +663,11 @@ static void peek_line(uint32_t loc, unsigned n, uint64_t *out)
 void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)
 {
 	const uint32_t loc = (uint32_t)(((uintptr_t)p - (uintptr_t)hw_m.mem) >> 3);
+	const unsigned pending = hw_m.pending[loc >> LOC_BITS];
 	bool clears = false;
 
-	for (unsigned c = 0; hw_m.npend && c < hw.cfg.ncpu; c++)
-		clears |= hw_m.cpu[c].nclear != 0;
+	for (unsigned c = 0; pending && c < hw.cfg.ncpu; c++)
+		clears |= hw_m.cpu[c].clears[loc >> LOC_BITS] != 0;
 	if (unlikely(clears)) {
 		for (unsigned i = 0; i < n; i++)
 			out[i] = hw_peek(p + i);
@@ -679,7 +679,7 @@ void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out)
 			len = n - i;
 		peek_line(loc + i, len, out + i);
 	}
-	if (unlikely(hw_m.npend))
+	if (unlikely(pending))
 		peek_pending(loc, n, out);
 }
 
@@ -689,7 +689,8 @@ const uint64_t *hw_view_run(const uint64_t *p, unsigned n, uint64_t *buf)
 	const uint64_t lines = hw_m.map[loc >> (LINE_BITS + 6)] >> (loc >> LINE_BITS & 63);
 	const unsigned want = (last >> LINE_BITS) - (loc >> LINE_BITS) + 1;
 
-	if (likely(!hw_m.npend && !(~lines & ((1ull << want) - 1)))) /* a block lies in one word of the map */
+	if (likely(!hw_m.pending[loc >> LOC_BITS] &&
+		   !(~lines & ((1ull << want) - 1)))) /* a block lies in one word of the map */
 		return p;
 	hw_peek_run(p, n, buf);
 	return buf;
@@ -736,6 +737,7 @@ static uint64_t hash_stale(uint64_t h)
 		const uint64_t rec[] = {e->va,	       e->val, e->tick,	 e->loc,    stale_asid(e), stale_level(e),
 					stale_cont(e), e->tlb, e->early, e->kill_b, e->kill_l,	   e->writer};
 
+		h = stale_cont(e) ? h * 31 + (e->lo | (uint64_t)e->hi << 8) : h; /* of others they mean nothing */
 		h = XXH3_64bits_withSeed(rec, sizeof(rec), h);
 	}
 	return XXH3_64bits_withSeed(hw_m.head, sizeof(hw_m.head), h + hw_m.nstale);
@@ -747,9 +749,9 @@ static uint64_t hash_cfg(void)
 	const uint64_t rec[] = {c->geo,	      c->ncpu,	    c->update[0],   c->update[1], c->update[2],
 				c->update[3], c->update[4], c->smmu,	    c->smmu_btm,  c->ets2,
 				c->ttl,	      c->tlbirange, c->bbml,	    c->drain,	  c->xlate,
-				c->pick,      c->early,	    c->alloc_fails, c->salt};
+				c->pick,      c->early,	    c->alloc_fails, c->salt,	  c->late};
 
-	return XXH3_64bits(rec, sizeof(rec));
+	return XXH3_64bits_withSeed(c->bbml_less, sizeof(c->bbml_less), XXH3_64bits(rec, sizeof(rec)));
 }
 
 /* Everything but host pointers (callbacks, places to blame). The arena is hashed where lines are real; that the

@@ -18,7 +18,7 @@ static bool pend_overlaps(const struct hw_pend *a, const struct hw_pend *b)
 /* The newest own pending store to loc; `must`: only if the own walker can no longer miss it. */
 bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32_t *group)
 {
-	if (!(c->cnt[loc & 63] | c->nclear))
+	if (!pend_maybe(c, loc) || (must && !c->nown))
 		return false;
 	for (unsigned i = c->npend; i-- > 0;) {
 		const struct hw_pend *p = pend_of(c) + i;
@@ -39,6 +39,8 @@ bool pend_forward(struct hw_cpu *c, uint32_t loc, uint64_t *v, bool must, uint32
  * and those it can no longer miss anyway. */
 bool pend_forward_older(struct hw_cpu *c, uint32_t loc, uint64_t *v, uint32_t group)
 {
+	if (!pend_maybe(c, loc))
+		return false;
 	for (unsigned i = c->npend; i-- > 0;) {
 		const struct hw_pend *p = pend_of(c) + i;
 
@@ -89,6 +91,23 @@ static void pend_apply(const struct hw_pend *p, unsigned cpu)
 		pend_trace(p, cpu, old);
 }
 
+static void pend_tally(struct hw_cpu *c, const struct hw_pend *p, int n)
+{
+	uint8_t *const count = p->clear ? &c->clears[p->loc >> LOC_BITS] : pend_count(c, p->loc);
+
+	*count = (uint8_t)(*count + n);
+	hw_m.pending[p->loc >> LOC_BITS] = (uint16_t)(hw_m.pending[p->loc >> LOC_BITS] + n);
+	c->nclear += p->clear ? (unsigned)n : 0;
+	c->nown += p->own ? (unsigned)n : 0;
+}
+
+void pend_reset(struct hw_cpu *c)
+{
+	for (unsigned i = 0; i < c->npend; i++)
+		pend_tally(c, pend_of(c) + i, -1);
+	c->first = c->npend = 0;
+}
+
 static void pend_take(unsigned cpu, unsigned i)
 {
 	struct hw_cpu *c = &hw_m.cpu[cpu];
@@ -100,10 +119,7 @@ static void pend_take(unsigned cpu, unsigned i)
 		c->first++;
 	else
 		memmove(pend_of(c) + i, pend_of(c) + i + 1, (c->npend - i) * sizeof(p));
-	if (p.clear)
-		c->nclear--;
-	else
-		c->cnt[p.loc & 63]--;
+	pend_tally(c, &p, -1);
 	pend_apply(&p, cpu);
 }
 
@@ -131,19 +147,20 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 		.line = line,
 	};
 	hw_m.npend++;
-	if (clear)
-		c->nclear++;
-	else
-		c->cnt[loc & 63]++;
+	pend_tally(c, &pend_of(c)[c->npend - 1], 1);
 }
 
 /* May entry i drain now? */
 bool pend_can_drain(struct hw_cpu *c, unsigned i)
 {
-	if (pend_of(c)[i].group != pend_of(c)[0].group)
+	const struct hw_pend *p = pend_of(c) + i;
+
+	if (p->group != pend_of(c)[0].group)
 		return false;
+	if (!p->clear && *pend_count(c, p->loc) == 1 && !c->clears[p->loc >> LOC_BITS])
+		return true; /* it overlaps none */
 	for (unsigned j = 0; j < i; j++)
-		if (pend_overlaps(pend_of(c) + j, pend_of(c) + i))
+		if (pend_overlaps(pend_of(c) + j, p))
 			return false;
 	return true;
 }
@@ -180,7 +197,7 @@ void pend_drain_loc(unsigned cpu, uint32_t loc)
 	struct hw_cpu *c = &hw_m.cpu[cpu];
 	const struct hw_pend probe = {.loc = loc};
 
-	if (!(c->cnt[loc & 63] | c->nclear))
+	if (!pend_maybe(c, loc))
 		return;
 	for (unsigned i = c->npend; i-- > 0;) {
 		if (!pend_overlaps(pend_of(c) + i, &probe))
@@ -233,6 +250,7 @@ void pend_mark_nsh(unsigned cpu)
 		if (p->own)
 			continue;
 		p->own = 1;
+		c->nown++;
 		hw_m.by = (struct hw_place){p->fn, p->line};
 		/* From here on the old value is a stale one to this CPU, and its local TLBI removes it. */
 		if (!p->clear && frame_resolve(f) && coh_read(p->loc) != p->val)

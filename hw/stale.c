@@ -221,8 +221,7 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 			key.val &= ~(((1ull << run_shift(level)) - 1) & hw_m.oa_mask);
 		}
 		stale_push(&key, STALE_UP);
-	}
-	else if (cached && (old & HW_D_CONT))
+	} else if (cached && (old & HW_D_CONT))
 		replaced_cont(&key);
 	else
 		stale_push(&key, stale_bucket_page(key.va));

@@ -117,20 +117,25 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 {
 	const uint64_t key = va >> hw_m.shift[2];
-	struct hw_walked *w = &hw_m.walked[key & 3];
-	struct hw_leaf l = {.level = 3};
+	struct hw_walked *w = &hw_m.walked[key & (WALKED - 1)];
+	struct hw_leaf l = {.loc = LOC_NONE};
 
 	if (likely(w->key == key && w->root == root && w->epoch == hw_m.epoch)) {
-		l.loc = entry_loc(w->frame, 3, va);
+		l.level = w->level;
+		l.loc = entry_loc(w->frame, l.level, va);
 		l.desc = coh_read(l.loc);
-		if (likely(!desc_is_poison(l.desc))) {
-			l.desc = desc_is_leaf(l.desc, 3) ? l.desc : 0;
+		if (likely(!desc_is_poison(l.desc) && !desc_is_table(l.desc, l.level))) {
+			l.desc = desc_is_leaf(l.desc, l.level) ? l.desc : 0;
 			return l;
 		}
 	}
 	l = walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, quiet);
-	if (l.level == 3 && !l.odd && !l.misfit)
-		*w = (struct hw_walked){.key = key, .root = root, .epoch = hw_m.epoch, .frame = l.loc >> LOC_BITS};
+	if (!l.odd && !l.misfit)
+		*w = (struct hw_walked){.key = key,
+					.root = root,
+					.epoch = hw_m.epoch,
+					.frame = (uint16_t)(l.loc >> LOC_BITS),
+					.level = l.level};
 	return l;
 }
 
@@ -475,6 +480,12 @@ static bool eval_dirty(struct eval *e)
 	return true;
 }
 
+/* The bit that forbids to execute what this access fetches (DDI 0487 D8.4.1). */
+static uint64_t no_exec(const struct hw_access *a)
+{
+	return a->priv ? HW_D_PXN : HW_D_UXN;
+}
+
 /* False: walk again, unless there is a fault. */
 static bool eval_once(struct eval *e)
 {
@@ -488,6 +499,10 @@ static bool eval_once(struct eval *e)
 	if (!(e->l.desc & HW_D_AF) && !eval_af(e))
 		return false;
 	if (!(e->l.desc & HW_D_USER) && !a->priv) { /* PAN is not modelled */
+		a->fault = HW_FAULT_PERMISSION;
+		return false;
+	}
+	if (a->fetch && (e->l.desc & no_exec(a))) {
 		a->fault = HW_FAULT_PERMISSION;
 		return false;
 	}
@@ -567,11 +582,68 @@ static void access_trace(const struct hw_access *a)
 	hw.trace(&t);
 }
 
+/* Nothing but a walk now can serve the access, and memory is all that it reads. */
+static bool only_walk(const struct hw_access *a)
+{
+	const uint64_t va = a->va;
+
+	if (a->fresh)
+		return true;
+	if (a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend)
+		return false;
+	return hw.cfg.xlate == HW_XLATE_FRESH || !hw_m.nstale ||
+	       (hw_m.head[STALE_UP] & hw_m.head[stale_bucket_page(va)] & hw_m.head[stale_bucket_block(va)]) == NIL;
+}
+
+/* It has been chosen from one candidate, which counts as a choice. */
+static void choose_walk(void)
+{
+	hw_m.ncand = 1;
+	if (hw.cfg.xlate == HW_XLATE_ALTERNATE)
+		hw_m.alt++;
+	else if (hw.cfg.xlate == HW_XLATE_HASHED)
+		hw_pick(PICK_XLATE, 1);
+}
+
+/*
+ * Most accesses: only a walk can serve them, and its leaf needs no update and permits them. False: nothing has happened
+ * yet. What this does is what the evaluation below would come to.
+ */
+static bool access_plain(struct hw_access *a)
+{
+	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER);
+	const uint64_t must = need | (a->write ? HW_D_RDONLY : 0) | (a->fetch ? no_exec(a) : 0);
+	const uint32_t root = root_of(a->agent, a->va);
+	const bool picks = !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
+	struct hw_leaf l;
+
+	if (unlikely(hw.trace != NULL) || !root || !only_walk(a))
+		return false;
+	l = walk_coherent(root, a->va, true);
+	if (l.odd || (l.desc & must) != need)
+		return false;
+	if (picks && a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont)
+		return false; /* its siblings may serve as well */
+	if (picks)
+		choose_walk();
+	a->fault = HW_OK;
+	a->stale = a->set_af = a->set_dirty = false;
+	a->recorded = true;
+	a->recorded_dirty = a->write;
+	a->level = l.level;
+	a->desc = l.desc;
+	a->slot = loc_ptr(l.loc);
+	a->pa = leaf_pa(&l, a->va, false);
+	return true;
+}
+
 void hw_do_access(struct hw_access *a)
 {
 	struct eval e = {.a = a};
 
 	a->va = va_canon(a->va);
+	if (likely(access_plain(a)))
+		return;
 	a->fault = HW_OK;
 	a->stale = a->set_af = a->set_dirty = a->recorded = a->recorded_dirty = false;
 	a->pa = 0;

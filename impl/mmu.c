@@ -161,6 +161,15 @@ static void table_unmap(enum pt_fixmap k, const struct create *c)
 		mmu_publish(__func__);
 }
 
+/* As before 6.10: each contiguous run maps its table anew. The slot's address stays. */
+static void remap_for_run(enum pt_fixmap k, const uint64_t *parentp, const struct create *c)
+{
+	if (!BUG(table_remapped_per_run) || folded(k))
+		return;
+	table_unmap(k, c);
+	table_map(k, entry_load(parentp, __func__) & PTE_ADDR, c);
+}
+
 static void init_clear_pgtable(uint64_t *table)
 {
 	hw_clear_page(table, __func__, __LINE__);
@@ -284,6 +293,8 @@ static int init_pte(uint64_t *ptep, uint64_t addr, uint64_t end, uint64_t phys, 
 		if (!pgattr_change_is_safe(old, phys | prot))
 			return -PT_EINVAL;
 		hw_store(ptep, phys | prot, HW_RELAXED, __func__, __LINE__);
+		if (BUG(create_barrier_per_entry))
+			mmu_publish(__func__);
 	}
 	return 0;
 }
@@ -311,6 +322,8 @@ static int alloc_init_cont_pte(uint64_t *pmdp, uint64_t addr, uint64_t end, uint
 		if (BUG(fixmap_use_after_clear) && next == end)
 			table_unmap(FIX_PTE, c);
 		err = init_pte(ptep, addr, next, phys, c->prot | run_prot(c, addr, next, phys, run));
+		if (next != end)
+			remap_for_run(FIX_PTE, pmdp, c);
 	}
 	if (!BUG(fixmap_use_after_clear))
 		table_unmap(FIX_PTE, c);
@@ -366,6 +379,8 @@ static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint
 		next = addr_end(addr, end, run);
 		err = init_pmd(pmdp, addr, next, phys, run_prot(c, addr, next, phys, run), c);
 		pmdp += ((next - 1) >> mmu_shift(FIX_PMD)) - (addr >> mmu_shift(FIX_PMD)) + 1;
+		if (next != end)
+			remap_for_run(FIX_PMD, pudp, c);
 	}
 	if (err != -PT_ENOMEM || !BUG(alloc_failure_leaks_slot))
 		table_unmap(FIX_PMD, c);

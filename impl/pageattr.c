@@ -77,7 +77,11 @@ static int __change_memory_common(uint64_t start, uint64_t size, uint64_t set_ma
 {
 	const int ret = update_range_prot(start, size, set_mask, clear_mask);
 
-	if (!ret && (set_mask != PTE_VALID || clear_mask != PTE_PRESENT_INVALID) && !BUG(setmem_no_flush))
+	for (uint64_t a = start; BUG(setmem_flush_per_page) && !ret && size <= CONT_PTE_SIZE && a < start + size;
+	     a += PAGE_SIZE)
+		flush_tlb_kernel_range(a, a + PAGE_SIZE);
+	if (!ret && (set_mask != PTE_VALID || clear_mask != PTE_PRESENT_INVALID) && !BUG(setmem_no_flush) &&
+	    !(set_mask == PTE_PXN && BUG(setmem_nx_no_flush)))
 		flush_tlb_kernel_range(start, start + size);
 	return ret;
 }
@@ -90,30 +94,47 @@ static const struct pt_vm_area *find_vm_area(uint64_t addr)
 	return NULL;
 }
 
-/*
- * Within one area that is mapped by pages alone (fcf8dda8cc48). With rodata_full the linear alias of its pages follows
- * when they become read-only, or writable again.
- */
+/* One area that is mapped by pages alone, and holds all of it (fcf8dda8cc48); NULL: there is none. */
+static const struct pt_vm_area *area_of(uint64_t addr, uint64_t size)
+{
+	const struct pt_vm_area *area = find_vm_area(addr);
+
+	if (!area || size > area->end - addr || (area->huge && !BUG(setmem_accepts_huge)))
+		return NULL;
+	return area;
+}
+
+/* Page by page: the linear alias of an area's pages may be anywhere. */
+static int change_alias(const struct pt_vm_area *area, uint64_t addr, unsigned numpages, uint64_t set_mask,
+			uint64_t clear_mask)
+{
+	const uint64_t alias = split_env.page_offset + area->phys + (addr - area->start);
+
+	for (unsigned i = 0; i < numpages; i++) {
+		const int ret = __change_memory_common(alias + i * PAGE_SIZE, PAGE_SIZE, set_mask, clear_mask);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* With rodata_full the linear alias follows when pages become read-only, or writable again. */
 static int change_memory_common(uint64_t addr, unsigned numpages, uint64_t set_mask, uint64_t clear_mask)
 {
 	const uint64_t size = (uint64_t)numpages << PAGE_SHIFT;
-	const struct pt_vm_area *area = find_vm_area(addr);
+	const struct pt_vm_area *area = area_of(addr, size);
+	int ret;
 
-	if (!area || addr + size > area->end || (area->huge && !BUG(setmem_accepts_huge)))
+	if (!area)
 		return -PT_EINVAL;
 	if (!numpages)
 		return 0;
 	if (split_env.rodata_full && (set_mask == PTE_RDONLY || clear_mask == PTE_RDONLY) &&
 	    !BUG(setmem_forgets_alias)) {
-		const uint64_t alias = split_env.page_offset + area->phys + (addr - area->start);
-
-		for (unsigned i = 0; i < numpages; i++) {
-			const int ret =
-				__change_memory_common(alias + i * PAGE_SIZE, PAGE_SIZE, set_mask, clear_mask);
-
-			if (ret)
-				return ret;
-		}
+		ret = change_alias(area, addr, numpages, set_mask, clear_mask);
+		if (ret)
+			return ret;
 	}
 	return __change_memory_common(addr, size, set_mask, clear_mask);
 }
@@ -138,11 +159,30 @@ static int set_memory_x(uint64_t addr, unsigned numpages)
 	return change_memory_common(addr, numpages, 0, PTE_PXN);
 }
 
-/* Never writable and executable: what did not become read-only must not become executable. */
+/* A mistake: the area itself first, its alias when it can be executed already. */
+static int rox_alias_last(uint64_t addr, unsigned numpages)
+{
+	const uint64_t size = (uint64_t)numpages << PAGE_SHIFT;
+	const struct pt_vm_area *area = area_of(addr, size);
+	int ret = area ? __change_memory_common(addr, size, PTE_RDONLY, PTE_WRITE) : -PT_EINVAL;
+
+	if (!ret)
+		ret = set_memory_x(addr, numpages);
+	return ret ? ret : change_alias(area, addr, numpages, PTE_RDONLY, PTE_WRITE);
+}
+
+/* Never writable and executable: what did not become read-only, at all its addresses, must not become executable. */
 static int set_memory_rox(uint64_t addr, unsigned numpages)
 {
-	const int ret = set_memory_ro(addr, numpages);
+	int ret;
 
+	if (BUG(setmem_rox_alias_last))
+		return rox_alias_last(addr, numpages);
+	if (BUG(setmem_rox_x_first)) {
+		ret = set_memory_x(addr, numpages);
+		return ret ? ret : set_memory_ro(addr, numpages);
+	}
+	ret = set_memory_ro(addr, numpages);
 	if (ret && !BUG(setmem_rox_ignores_error))
 		return ret;
 	return set_memory_x(addr, numpages);

@@ -54,6 +54,8 @@ static int repaint_all(void)
 
 		if (ret)
 			return ret;
+		for (uint64_t a = start; BUG(repaint_flush_per_page) && a < end; a += PAGE_SIZE)
+			flush_tlb_kernel_range(a, a + PAGE_SIZE);
 		flush_tlb_kernel_range(start, end);
 		if (BUG(release_before_split_complete))
 			release();

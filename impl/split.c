@@ -53,8 +53,11 @@ static void fill_table(uint64_t *table, uint64_t leaf, unsigned level, bool to_c
 		       base = leaf & PTE_ADDR & ~((1ull << level_shift(level)) - 1);
 	const uint64_t step = 1ull << (BUG(split_wrong_oa) ? PAGE_SHIFT : level_shift(level + 1));
 
-	for (unsigned i = 0; i < 1u << split_env.table_bits; i++)
+	for (unsigned i = 0; i < 1u << split_env.table_bits; i++) {
 		hw_store(table + i, (base + i * step) | prot, HW_RELAXED, __func__, __LINE__);
+		if (BUG(split_barrier_per_entry))
+			hw_barrier(HW_DSB, HW_ISH, HW_BAR_ST, __func__, __LINE__);
+	}
 }
 
 /* split_pud(), split_pmd(): a table of smaller leaves takes the place of a leaf. */
@@ -109,7 +112,7 @@ static int split_kernel_leaf_mapping_locked(uint64_t addr)
 	for (unsigned level = 4 - split_env.levels; level < 3; level++) {
 		uint64_t *p = entry_of(table, addr, level), v;
 
-		if (aligned(addr, level == 2 ? cont_shift(2) : level_shift(level)))
+		if (aligned(addr, level == 2 ? cont_shift(2) : level_shift(level)) && !BUG(split_at_edge))
 			return 0;
 		v = hw_load(p, HW_RELAXED, __func__, __LINE__);
 		if (!pte_present(v))
@@ -117,7 +120,7 @@ static int split_kernel_leaf_mapping_locked(uint64_t addr)
 		if (entry_leaf(v, level)) {
 			if (v & PTE_CONT)
 				split_run(p, level);
-			if (aligned(addr, level_shift(level)))
+			if (aligned(addr, level_shift(level)) && !BUG(split_at_edge))
 				return 0;
 			if (split_leaf(p, v & ~PTE_CONT, level, false, true))
 				return -PT_ENOMEM;
@@ -174,6 +177,8 @@ int split_kernel_leaf_mapping(uint64_t start, uint64_t end)
 			ret = split_kernel_leaf_mapping_locked(end);
 	}
 	arch_leave_lazy_mmu_mode();
+	if (BUG(split_needless_flush))
+		flush_tlb_kernel_range(start, end);
 	mutex_unlock(split_env.mutex);
 	return ret;
 }

@@ -16,7 +16,8 @@
  * the size of blocks and the contiguous bit, nothing else (DDI 0487 D8.16.1 and D8.16.2).
  */
 const struct ref_km_change ref_km_changes[REF_KM_NCHANGE] = {
-	[REF_KM_CH_CREATE] = {"invalid becomes valid", 0, "DDI 0487 D8.16.1: the old entry was never cached"},
+	[REF_KM_CH_CREATE] = {"invalid, or without access flag, becomes anything", 0,
+			      "DDI 0487 D8.16.1, D8.5.3: the old entry was never cached"},
 	[REF_KM_CH_REMOVE] = {"valid becomes invalid", 0, "DDI 0487 D8.16.1: this is the break"},
 	[REF_KM_CH_WRITE] = {"write permission", 0, "DDI 0487 D8.16.1: permissions are not in the list"},
 	[REF_KM_CH_EXEC] = {"execute permission", 0, "DDI 0487 D8.16.1: permissions are not in the list"},
@@ -30,7 +31,9 @@ const struct ref_km_change ref_km_changes[REF_KM_NCHANGE] = {
 	[REF_KM_CH_SHARE] = {"shareability", REF_KM_NEVER, "DDI 0487 D8.16.1"},
 	[REF_KM_CH_OA] = {"output address", REF_KM_NEVER, "DDI 0487 D8.16.1"},
 	[REF_KM_CH_CONT] = {"contiguous bit", 1, "DDI 0487 D8.16.2, FEAT_BBM level 1"},
-	[REF_KM_CH_SIZE] = {"size of the block", 1, "DDI 0487 D8.16.2, FEAT_BBM level 1: nT, or level 2 without"},
+	[REF_KM_CH_SIZE] =
+		{"block to table, or table to block", 2,
+		 "DDI 0487 D8.16.2, FEAT_BBM level 2; level 1 asks for nT in the block, which nobody sets"},
 };
 
 bool ref_km_change_legal(enum ref_km_change_id c, unsigned bbml)
@@ -227,6 +230,28 @@ static uint64_t unit(const struct ref_km_geo *g, unsigned leaf, bool cont)
 	return 1ull << (leaf + (cont ? leaf ? g->cont_pmd_bits : g->cont_pte_bits : 0));
 }
 
+/* log2 of the pages at whose multiples alone a request may begin to use other leaves, as long as these fit. */
+static unsigned next_shape(const struct ref_km_geo *g, const struct ref_km_req *q, unsigned leaf, bool cont)
+{
+	if (leaf > g->table_bits)
+		return 63;
+	if (cont || q->no_cont)
+		return leaf ? 2u * g->table_bits : g->table_bits;
+	return leaf + (leaf ? g->cont_pmd_bits : g->cont_pte_bits);
+}
+
+uint64_t ref_km_stretch(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page, unsigned leaf,
+			bool cont)
+{
+	const unsigned next = next_shape(&k->geo, q, leaf, cont);
+	const uint64_t size = unit(&k->geo, leaf, cont), end = q->page + q->nr;
+	uint64_t to = ((page >> next) + 1) << next;
+
+	if (next == 63 || to > end)
+		to = end;
+	return to - page > size ? (to - page) & ~(size - 1) : size;
+}
+
 static bool is_tabled(const struct ref_kmap *k, uint64_t lo, uint64_t hi)
 {
 	for (unsigned i = 0; i < k->ntabled; i++)
@@ -252,17 +277,32 @@ static enum ref_km_must piece_fate(const struct ref_km_range *r, const struct re
 	return REF_KM_SERVE;
 }
 
+static enum ref_km_must hole_fate(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page,
+				  uint64_t size, unsigned leaf)
+{
+	if (!q->may_allocate) /* tables may be missing, or be there from something else */
+		return REF_KM_EITHER;
+	return leaf && is_tabled(k, page, page + size) ? REF_KM_EITHER : REF_KM_SERVE;
+}
+
+/* Of one unit at `page`, and of all that follow it, up to `*to`, of which the same is true for the same reason. */
 static enum ref_km_must unit_fate(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page,
-				  uint64_t size, unsigned leaf, bool cont)
+				  uint64_t size, unsigned leaf, bool cont, uint64_t *to)
 {
 	const struct ref_km_range *r = ref_km_above(k, page);
 	enum ref_km_must worst = REF_KM_SERVE;
 
 	if (!r || r->lo >= page + size) {
-		if (!q->may_allocate) /* tables may be missing, or be there from something else */
-			return REF_KM_EITHER;
-		return leaf && is_tabled(k, page, page + size) ? REF_KM_EITHER : REF_KM_SERVE;
+		if (r && r->lo < *to)
+			*to = page + ((r->lo - page) & ~(size - 1));
+		return hole_fate(k, q, page, *to - page, leaf);
 	}
+	if (r->lo <= page && r->hi >= page + size) {
+		if (r->hi < *to)
+			*to = page + ((r->hi - page) & ~(size - 1));
+		return piece_fate(r, q, page, leaf, cont);
+	}
+	*to = page + size;
 	/* One leaf, or run, may be several ranges that differ in their past. */
 	for (uint64_t p = page; p < page + size; p = r->hi) {
 		enum ref_km_must m;
@@ -276,40 +316,63 @@ static enum ref_km_must unit_fate(const struct ref_kmap *k, const struct ref_km_
 	return worst;
 }
 
-static void count_tables(struct ref_km_fate *f, const struct ref_km_geo *g, uint64_t page, unsigned leaf,
-			 uint64_t *last)
+static void count_tables(struct ref_km_fate *f, const struct ref_km_geo *g, uint64_t page, uint64_t nr,
+			 unsigned leaf, uint64_t *last)
 {
 	for (unsigned i = 0; i + 1u < g->levels && i < 4; i++) {
-		const uint64_t t = page >> ((i + 1u) * g->table_bits);
+		const uint64_t first = page >> ((i + 1u) * g->table_bits),
+			       t = (page + nr - 1) >> ((i + 1u) * g->table_bits);
 
-		if (leaf >= (i + 1u) * g->table_bits || last[i] == t)
+		if (leaf >= (i + 1u) * g->table_bits)
 			continue;
+		f->tables[i] += (unsigned)(t - first) + (last[i] != first);
 		last[i] = t;
-		f->tables[i]++;
+	}
+}
+
+/* Pages [page, page + nr) of the request: units of one shape. */
+static void stretch_fate(struct ref_km_fate *f, const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page,
+			 uint64_t nr, unsigned leaf, bool cont)
+{
+	const uint64_t size = unit(&k->geo, leaf, cont), end = page + nr;
+	uint64_t to;
+
+	for (; page < end && f->must != REF_KM_REFUSE; page = to) {
+		enum ref_km_must m;
+
+		to = end;
+		m = unit_fate(k, q, page, size, leaf, cont, &to);
+		if (m == REF_KM_REFUSE)
+			f->at = page;
+		if (m > f->must)
+			f->must = m;
 	}
 }
 
 struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req *q)
 {
 	struct ref_km_fate f = {.must = REF_KM_SERVE};
-	uint64_t last[4] = {~0ull, ~0ull, ~0ull, ~0ull}, size;
+	uint64_t last[4] = {~0ull, ~0ull, ~0ull, ~0ull}, nr;
 
-	for (uint64_t page = q->page, end = q->page + q->nr; page < end; page += size) {
-		enum ref_km_must m;
+	for (uint64_t page = q->page, end = q->page + q->nr; page < end; page += nr) {
 		bool cont;
 		const unsigned leaf = ref_km_leaf(k, q, page, &cont);
+		const unsigned each = (unsigned)(unit(&k->geo, leaf, cont) >> leaf); /* leaves of a unit */
+		uint64_t room = (REF_KM_LEAVES - f.leaves) / each * each;
 
-		size = unit(&k->geo, leaf, cont);
-		f.leaves += (unsigned)(size >> leaf);
-		if (f.leaves > REF_KM_LEAVES)
+		nr = ref_km_stretch(k, q, page, leaf, cont);
+		if (room > nr >> leaf)
+			room = nr >> leaf;
+		if (room) {
+			count_tables(&f, &k->geo, page, room << leaf, leaf, last);
+			stretch_fate(&f, k, q, page, room << leaf, leaf, cont);
+		}
+		f.leaves += (unsigned)room;
+		f.blocks += leaf ? (unsigned)room : 0;
+		if (room < nr >> leaf) {
+			f.leaves += each;
 			return f;
-		for (uint64_t p = page; p < page + size; p += 1ull << leaf)
-			count_tables(&f, &k->geo, p, leaf, last);
-		m = unit_fate(k, q, page, size, leaf, cont);
-		if (m == REF_KM_REFUSE && f.must != REF_KM_REFUSE)
-			f.at = page;
-		if (f.must != REF_KM_REFUSE && m > f.must)
-			f.must = m;
+		}
 	}
 	return f;
 }
@@ -361,7 +424,7 @@ static void close_done(struct ref_kmap *k, const struct ref_km_req *q, uint64_t 
 		       bool cont)
 {
 	for (uint64_t p = lo; p < hi && !k->full;) {
-		const struct ref_km_range *r = ref_km_find(k, p);
+		const struct ref_km_range *r = ref_km_above(k, p);
 		struct ref_km_range new = {.now = q->state,
 					   .may = ONLY(q->state),
 					   .type = q->type,
@@ -372,9 +435,9 @@ static void close_done(struct ref_kmap *k, const struct ref_km_req *q, uint64_t 
 					   .pub = k->now};
 		uint64_t to = hi;
 
-		if (r && r->hi < hi)
-			to = r->hi;
-		if (r && r->now != REF_KM_NONE) {
+		if (r && (r->lo > p ? r->lo : r->hi) < hi)
+			to = r->lo > p ? r->lo : r->hi;
+		if (r && r->lo <= p && r->now != REF_KM_NONE) {
 			new.may = r->now == q->state ? (uint8_t)(r->may) : (uint8_t)(r->may | ONLY(q->state));
 			new.pub = r->pub;
 			new.pub_cpus = r->pub_cpus;
@@ -409,7 +472,7 @@ void ref_km_create_end(struct ref_kmap *k, const struct ref_km_req *q, uint64_t 
 		bool cont;
 		const unsigned leaf = ref_km_leaf(k, q, p, &cont);
 
-		size = unit(&k->geo, leaf, cont);
+		size = ref_km_stretch(k, q, p, leaf, cont);
 		if (size > q->page + done - p)
 			size = q->page + done - p;
 		close_done(k, q, p, p + size, leaf, cont);
@@ -474,6 +537,11 @@ static enum ref_km_result finding(struct ref_verdict *v, const char *what, uint8
 	return REF_KM_FINDING;
 }
 
+static bool permits(unsigned state, const struct ref_km_access *a)
+{
+	return (!a->write || ref_km_writes(state)) && (!a->fetch || ref_km_execs(state));
+}
+
 static enum ref_km_result judge_ok(const struct ref_km_range *r, const struct ref_km_access *a,
 				   struct ref_verdict *v)
 {
@@ -484,7 +552,7 @@ static enum ref_km_result judge_ok(const struct ref_km_range *r, const struct re
 	if (a->pfn != r->pfn + (a->page - r->lo))
 		return finding(v, "wrong-pfn", r->by, a->page);
 	for (unsigned s = REF_KM_RO; s <= REF_KM_RWX; s++)
-		allowed |= (r->may >> s & 1) && (!a->write || ref_km_writes(s));
+		allowed |= (r->may >> s & 1) && permits(s, a);
 	return allowed ? REF_KM_EXPLAINED : finding(v, "permission-gained", r->by, a->page);
 }
 
@@ -515,7 +583,7 @@ enum ref_km_result ref_km_access(struct ref_kmap *k, const struct ref_km_access 
 	if (a->fault == REF_KM_F_TRANSLATION)
 		return judge_translation(k, r, a, v);
 	for (unsigned s = REF_KM_RO; r && s <= REF_KM_RWX; s++)
-		if ((r->may >> s & 1) && a->write && !ref_km_writes(s))
+		if ((r->may >> s & 1) && !permits(s, a))
 			return REF_KM_EXPLAINED;
 	return finding(v, "permission-lost", r ? r->by : 0, a->page);
 }

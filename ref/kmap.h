@@ -76,6 +76,7 @@ struct ref_km_fate {
 	enum ref_km_must must;
 	uint64_t at;	    /* REFUSE: first page that must not change */
 	unsigned leaves;    /* descriptors it comes to, at most; beyond REF_KM_LEAVES nothing is said of the rest */
+	unsigned blocks;    /* those of them that translate more than a page */
 	unsigned tables[4]; /* tables visited whose entries have size [i] (0: pages, 1: level 2, ...) */
 };
 
@@ -142,6 +143,9 @@ void ref_km_open(struct ref_kmap *k, uint64_t lo, uint64_t hi, unsigned states);
 /* --- contracts */
 /* The leaf that a request uses at `page`: log2 pages of the descriptor; *cont: in a run. */
 unsigned ref_km_leaf(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page, bool *cont);
+/* For how many pages from there on, where one begins, it uses leaves of that shape: whole leaves, or runs. */
+uint64_t ref_km_stretch(const struct ref_kmap *k, const struct ref_km_req *q, uint64_t page, unsigned leaf,
+			bool cont);
 struct ref_km_fate ref_km_fate(const struct ref_kmap *k, const struct ref_km_req *q);
 /*
  * Creation. Callers may rely on: success: every page of the request translates as asked, published to this CPU, to
@@ -165,6 +169,7 @@ struct ref_km_access {
 	uint8_t cpu, fault; /* enum ref_km_fault */
 	uint64_t page, pfn; /* pfn: F_OK */
 	bool write;
+	bool fetch; /* of an instruction, instead of a load */
 	bool fresh; /* walked anew: the retry after a fault */
 };
 enum ref_km_result { REF_KM_EXPLAINED, REF_KM_RETRY, REF_KM_FINDING };

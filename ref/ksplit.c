@@ -140,18 +140,33 @@ bool ref_ks_may_be_gone(const struct ref_km_range *r)
 	return r->now & REF_KS_SET(0);
 }
 
-static bool some_permits(uint8_t states, bool write)
+/* What a state must have for the access. */
+static unsigned needed(const struct ref_ks_access *a)
 {
-	for (unsigned s = REF_KS_V; s < REF_KS_NSTATES; s++)
-		if ((states >> s & 1) && (!write || (s & REF_KS_W)))
+	return REF_KS_V | (a->write ? REF_KS_W : 0u) | (a->fetch ? REF_KS_X : 0u);
+}
+
+static bool some_has(uint8_t states, unsigned bits)
+{
+	for (unsigned s = 0; s < REF_KS_NSTATES; s++)
+		if ((states >> s & 1) && (s & bits) == bits)
 			return true;
 	return false;
 }
 
-static bool some_denies_write(uint8_t states)
+/* A valid one that lacks what the access needs. */
+static bool some_denies(uint8_t states, unsigned bits)
 {
 	for (unsigned s = REF_KS_V; s < REF_KS_NSTATES; s++)
-		if ((states >> s & 1) && !(s & REF_KS_W))
+		if ((states >> s & 1) && (s & bits) != bits)
+			return true;
+	return false;
+}
+
+bool ref_ks_some_executes(const struct ref_kmap *k, uint64_t lo, uint64_t hi)
+{
+	for (const struct ref_km_range *r; lo < hi && (r = ref_km_above(k, lo)) && r->lo < hi; lo = r->hi)
+		if (some_has(r->now, REF_KS_V | REF_KS_X))
 			return true;
 	return false;
 }
@@ -182,13 +197,12 @@ enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access 
 	if (a->fault == REF_KM_F_TRANSLATION)
 		return judge_missing(k, r, a, what);
 	if (a->fault != REF_KM_F_OK)
-		return r && a->write && some_denies_write(r->may) ? REF_KM_EXPLAINED
-								  : finding(what, "permission-lost");
-	if (!r || !some_permits(r->may, false))
+		return r && some_denies(r->may, needed(a)) ? REF_KM_EXPLAINED : finding(what, "permission-lost");
+	if (!r || !some_has(r->may, REF_KS_V))
 		return finding(what, r ? "stale-after-flush" : "not-mapped-but-translated");
 	if (a->pfn != r->pfn + (a->page - r->lo))
 		return finding(what, "wrong-pfn");
-	return some_permits(r->may, a->write) ? REF_KM_EXPLAINED : finding(what, "permission-gained");
+	return some_has(r->may, needed(a)) ? REF_KM_EXPLAINED : finding(what, "permission-gained");
 }
 
 const char *ref_ks_check(const struct ref_kmap *k, uint64_t page, uint64_t nr, uint64_t pfn, uint8_t state)

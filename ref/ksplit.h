@@ -43,11 +43,13 @@ void ref_ks_failed(struct ref_kmap *k, uint64_t lo, uint64_t hi);
 /* [lo, hi) is about to go. */
 void ref_ks_vanish(struct ref_kmap *k, uint64_t lo, uint64_t hi);
 bool ref_ks_may_be_gone(const struct ref_km_range *r);
+/* May some page of [lo, hi) be executed already? */
+bool ref_ks_some_executes(const struct ref_kmap *k, uint64_t lo, uint64_t hi);
 
 struct ref_ks_access {
 	uint8_t cpu, fault; /* enum ref_km_fault */
 	uint64_t page, pfn;
-	bool write, fresh;
+	bool write, fetch, fresh;
 };
 /* EXPLAINED, RETRY with fresh, or FINDING with *what. */
 enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access *a, const char **what);

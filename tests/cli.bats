@@ -117,6 +117,30 @@ one_line() { # the output is one line
 	[ "${#lines[@]}" -le 2 ]
 }
 
+@test "a divergence about tables draws them, in 16 lines at most; one about numbers does not" {
+	local f=crashes/planted-unfold-no-flush-bbm-contpte_convert-cont-change/input.pt
+	run $ptdiff run --bug unfold-no-flush "$f"
+	[ "$status" -eq 77 ]
+	[[ $output == *"tables at this step:"* ]]
+	[[ $output == *"(0.0) page pfn 0x1000 r-- AF   <-- stored by cpu0"* ]]
+	[[ $output == *"TLB of cpu0: [8..11] pages pfn 0x1000..0x1003 r-- AF CONT"* ]]
+	[ "$(sed -n '/tables at this step/,/^[^ ]/p' <<<"$output" | wc -l)" -le 18 ]
+	run $ptdiff run --bug lockless-no-recheck crashes/planted-lockless-no-recheck-*/input.pt
+	[[ $output != *"tables at this step:"* ]]
+}
+
+@test "--tables draws all tables of an agreeing program at its end, the same each time" {
+	run $ptdiff run --tables corpus/hand/split-levels.pt
+	[ "$status" -eq 0 ]
+	[[ $output == *"user tables: table 1"* && $output == *"kernel tables: table 5"* && $output == *"identity map"* ]]
+	[[ $output == *"(pud) blocks 64K pfn 0x540..0x5ff rw- DBM AF CONT"* ]]
+	local first=$output
+	run $ptdiff run --tables corpus/hand/split-levels.pt
+	[ "$output" = "$first" ]
+	run $ptdiff run corpus/hand/split-levels.pt
+	one_line
+}
+
 @test "min keeps the signature and does not grow; an agreeing program is refused" {
 	golden
 	run $ptdiff min --bug "$bug" "$crash" -o "$tmp/min.pt"

@@ -71,6 +71,31 @@ static void test_operations(void **s)
 	only_costs("quadratic-batch", &impl_opt);
 }
 
+static void test_maps(void **s)
+{
+	(void)s;
+	only_costs("table-remapped-per-run", &impl_opt);
+	only_costs("create-barrier-per-entry", &impl_opt);
+	only_costs("split-barrier-per-entry", &impl_opt);
+	only_costs("split-needless-flush", &impl_opt);
+	only_costs("split-at-edge", &impl_opt);
+	only_costs("setmem-flush-per-page", &impl_opt);
+	only_costs("repaint-flush-per-page", &impl_opt);
+}
+
+/* The same at the level of single calls, where whoever reads the budget can count along. */
+static void test_single_calls(void **s)
+{
+	(void)s;
+	text_costs("table-remapped-per-run", "ptdiff 1\ncreate_map cpu=0 page=0.0 nr=8 nocont\n");
+	text_costs("create-barrier-per-entry", "ptdiff 1\ncreate_map cpu=0 page=0.0 nr=1\n");
+	text_costs("split-barrier-per-entry", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
+	text_costs("split-needless-flush", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.1 nr=1 spot=block\n");
+	text_costs("split-at-edge", "ptdiff 1\nbbml 2-noabort\nsplit cpu=0 page=0.0 nr=1 unit=3 spot=block\n");
+	text_costs("setmem-flush-per-page", "ptdiff 1\nset_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=nx\n");
+	text_costs("repaint-flush-per-page", "ptdiff 1\nbbml 2-noabort\nrepaint cpu=0\n");
+}
+
 static void test_sections(void **s)
 {
 	(void)s;
@@ -94,6 +119,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_single_calls),
 		cmocka_unit_test(test_sections),
 	};
 

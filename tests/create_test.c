@@ -3,7 +3,7 @@
  * Creation of kernel mappings: in pictures, at every geometry and number of levels, in the three designs.
  *
  * Property: leaves are as large as alignment and flags allow, and no larger; what must be refused leaves what was there;
- * slots of the fixmap mean what they map at each access; the table of legal live changes says what the machine says.
+ * slots of the fixmap mean what they map at each access.
  *
  * Pictures: one character a page, one group a run (small geometry, runs of 4, blocks of 16):
  *	.  nothing   p  page   c  page of a contiguous run   b  block   B  of a contiguous run of blocks   P  level 1
@@ -48,7 +48,7 @@ static void draw(void)
 
 		if (i && i % 4 == 0)
 			*s++ = ' ';
-		*s++ = kmap_lookup(kmap.first + drawn_from + i, &o) ? letter(&o) : '.';
+		*s++ = kmap_lookup(kmap.first + drawn_from + i, 0, &o) ? letter(&o) : '.';
 	}
 	*s = '\0';
 }
@@ -219,43 +219,6 @@ static void test_alias_stale(void **s)
 	assert_int_equal(hw_peek(a), 0);
 }
 
-/* --- which live changes are legal: the specification's table against the machine, by descriptor bits */
-
-static const struct {
-	enum ref_km_change_id change;
-	uint64_t set, clear;
-} masks[] = {
-	{REF_KM_CH_CREATE, 1ull << 0, 0},	  {REF_KM_CH_REMOVE, 0, 1ull << 0},
-	{REF_KM_CH_WRITE, 1ull << 7, 0},	  {REF_KM_CH_WRITE, 0, 1ull << 7},
-	{REF_KM_CH_EXEC, 1ull << 53, 0},	  {REF_KM_CH_EXEC, 0, 1ull << 54},
-	{REF_KM_CH_DIRTY, 1ull << 51, 1ull << 7}, {REF_KM_CH_ACCESS, 0, 1ull << 10},
-	{REF_KM_CH_SOFTWARE, 1ull << 56, 0},	  {REF_KM_CH_TO_NG, 1ull << 11, 0},
-	{REF_KM_CH_TO_GLOBAL, 0, 1ull << 11},	  {REF_KM_CH_TYPE, 1ull << 2, 0},
-	{REF_KM_CH_SHARE, 0, 1ull << 8},	  {REF_KM_CH_OA, 1ull << 20, 0},
-	{REF_KM_CH_CONT, 1ull << 52, 0},	  {REF_KM_CH_CONT, 0, 1ull << 52},
-};
-
-static void test_changes(void **s)
-{
-	(void)s;
-	for (unsigned bbml = 0; bbml < 4; bbml++) {
-		for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
-			const bool by_ref = ref_km_change_legal(masks[i].change, bbml);
-			uint64_t *leaf = alias_start(HW_XLATE_FRESH);
-			uint64_t v = (1ull << 36 | 3ull << 8 | HW_D_AF | HW_D_RDONLY | HW_D_UXN | HW_D_TABLE | 1) |
-				     masks[i].clear;
-
-			hw.cfg.bbml = (uint8_t)bbml;
-			hw.cfg.drain = HW_DRAIN_EAGER;
-			hw_store(leaf + 4, v & ~masks[i].set, HW_RELAXED, "t", 0);
-			hw_store(leaf + 4, (v & ~masks[i].clear) | masks[i].set, HW_RELAXED, "t", 0);
-			assert_int_equal(found == HW_F_NONE, by_ref);
-		}
-	}
-	assert_true(ref_km_change_legal(REF_KM_CH_SIZE, 1));
-	assert_false(ref_km_change_legal(REF_KM_CH_SIZE, 0));
-}
-
 static int setup(void **s)
 {
 	(void)s;
@@ -273,7 +236,6 @@ int main(void)
 	static const struct CMUnitTest machine[] = {
 		cmocka_unit_test(test_alias),
 		cmocka_unit_test(test_alias_stale),
-		cmocka_unit_test(test_changes),
 	};
 
 	return cmocka_run_group_tests(programs, setup, NULL) + cmocka_run_group_tests(machine, setup, NULL);

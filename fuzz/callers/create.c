@@ -17,8 +17,8 @@ struct call {
 	struct ref_km_fate fate;
 	unsigned alloc, flags;
 	/* before it */
-	unsigned tables, live, ops, clears;
-	uint32_t ord[HW_NCLASS];
+	unsigned tables, live, ops, tops;
+	struct cost_map_mark mark;
 	bool alone; /* nobody else was inside an op */
 };
 
@@ -68,50 +68,57 @@ static uint64_t prefix(const struct ref_km_req *q)
 		struct ref_km_leaf_obs o;
 		bool cont;
 		const unsigned leaf = ref_km_leaf(&kmap.ref, q, p, &cont);
+		const uint64_t to = p + ref_km_stretch(&kmap.ref, q, p, leaf, cont);
 
-		if (!kmap_lookup(p, &o) || o.pfn != q->pfn + (p - q->page) || o.state != q->state ||
-		    o.leaf != leaf || o.cont != cont)
-			break;
-		p += 1ull << leaf;
+		while (p < to) {
+			const uint64_t next = kmap_lookup(p, to, &o);
+
+			if (!next || o.pfn != q->pfn + (p - q->page) || o.state != q->state || o.leaf != leaf ||
+			    o.cont != cont)
+				return p - q->page;
+			p = next;
+		}
 	}
 	return (p < end ? p : end) - q->page;
 }
 
 static void check_slots(uint8_t id)
 {
-	for (unsigned i = 0; i < FIX_NSLOTS; i++)
-		if (hw_peek(kmap.env.fixmap_ptep + i))
-			ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	for (unsigned i = 0; i < FIX_NSLOTS; i++) {
+		if (!hw_peek(kmap.env.fixmap_ptep + i))
+			continue;
+		ex_about(kmap.env.fixmap_va + ((uint64_t)i << ex.geo->page_shift));
+		ex_finding("fixmap", seam_name(id), "slot-left", "slot %u still maps a table", i);
+	}
 }
 
-static void over(const struct call *c, const char *what, unsigned is, unsigned budget)
-{
-	if (is > budget)
-		ex_finding("cost", seam_name(c->q.id), what, "%u for %u tables; the budget is %u", is,
-			   tables_of(&c->fate), budget);
-}
-
-/* Entries of the top table that the request may have set, each through a slot of its own. */
+/* Entries of the top table that the request sets, or whose block it changes: the others lead to tables already. */
 static unsigned top_entries(const struct ref_km_req *q)
 {
 	const unsigned bits = (kmap.env.levels - 1) * ex.geo->table_bits;
+	const uint64_t mask = (1ull << (kmap.env.va_bits - ex.geo->page_shift - bits)) - 1;
+	unsigned n = 0;
 
-	return (unsigned)(((q->page + q->nr - 1) >> bits) - (q->page >> bits) + 1);
+	for (uint64_t i = q->page >> bits; i <= (q->page + q->nr - 1) >> bits; i++)
+		n += (hw_peek(kmap.env.pgdir + (i & mask)) & 3) != 3;
+	return n;
 }
 
-/* A slot costs a TLBI and five barriers, a new table and a block up to three barriers. */
 static void check_cost(const struct call *c, unsigned made)
 {
 	const struct pt_mmu_cost *cost = &kmap.mmu->cost;
-	const unsigned visited = tables_of(&c->fate);
-	const unsigned slots =
-		visited * cost->maps[c->alloc] + made * cost->maps_new[c->alloc] + top_entries(&c->q);
-	const uint32_t *ord = ex.cur->op.ord;
+	const struct cost_map_facts f = {
+		.visited = tables_of(&c->fate),
+		.made = made,
+		.leaves = c->fate.leaves,
+		.blocks = c->fate.blocks,
+		.tops = c->tops,
+		.map = cost->maps[c->alloc],
+		.map_new = cost->maps_new[c->alloc],
+		.clear_new = cost->clears_new,
+	};
 
-	over(c, "clears", hw.nclears - c->clears, made * cost->clears_new);
-	over(c, "tlbis", ord[HW_C_TLBI] - c->ord[HW_C_TLBI], slots);
-	over(c, "barriers", ord[HW_C_BARRIER] - c->ord[HW_C_BARRIER],
-	     5 * slots + 3 * made + 2 * visited + 2 * (c->q.no_block ? 0 : c->fate.leaves));
+	cost_map_end(&c->mark, c->q.id, &f, false);
 }
 
 static void log_call(const struct call *c, int err, uint64_t done)
@@ -158,11 +165,10 @@ static bool create(struct call *c)
 	c->alone = others_idle();
 	c->live = hw_live_tables();
 	c->ops = ex.out->ops;
-	c->clears = hw.nclears;
-	for (unsigned i = 0; i < HW_NCLASS; i++)
-		c->ord[i] = ex.cur->op.ord[i];
+	c->tops = top_entries(&c->q);
 	c->q.cpu = hw.cpu;
 	ref_km_create_begin(&kmap.ref, &c->q);
+	cost_map_begin(&c->mark);
 	err = ask(c);
 	if (ex.stop)
 		return false;
@@ -294,6 +300,6 @@ int run_create_access(const struct rec *r, struct rec *eff)
 		hw_do_context_sync(hw.cpu);
 		ref_km_sync(&kmap.ref, hw.cpu);
 	}
-	kmap_access(hw.cpu, page, r->b & 1);
+	kmap_access(hw.cpu, page, r->b & 4 ? USE_FETCH : r->b & 1 ? USE_WRITE : USE_READ);
 	return 1;
 }

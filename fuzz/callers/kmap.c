@@ -158,16 +158,23 @@ void kmap_unlock(void)
 
 void kmap_verdict(const struct ref_verdict *v)
 {
-	if (v->cls)
-		ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
-			   (unsigned long long)v->page);
+	if (!v->cls)
+		return;
+	ex_about(kmap_addr(v->page));
+	ex_finding(v->cls, seam_name(v->debtor), v->what, "page %#llx of the kernel's half",
+		   (unsigned long long)v->page);
 }
 
-void kmap_access(unsigned cpu, uint64_t page, bool write)
+void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use)
 {
+	static const char *const uses[] = {"reads", "writes", "fetches from"};
+	const bool write = use == USE_WRITE, fetch = use == USE_FETCH;
+
 	for (unsigned fresh = 0; fresh < 2; fresh++) {
-		struct hw_access a = {.agent = (uint8_t)cpu, .write = write, .priv = true, .fresh = fresh};
-		struct ref_km_access k = {.cpu = (uint8_t)cpu, .page = page, .write = write, .fresh = fresh};
+		struct hw_access a = {
+			.agent = (uint8_t)cpu, .write = write, .fetch = fetch, .priv = true, .fresh = fresh};
+		struct ref_km_access k = {
+			.cpu = (uint8_t)cpu, .page = page, .write = write, .fetch = fetch, .fresh = fresh};
 		struct ref_verdict v = {.cls = NULL};
 		enum ref_km_result r;
 
@@ -180,8 +187,8 @@ void kmap_access(unsigned cpu, uint64_t page, bool write)
 		ex_observe((uint64_t)a.fault << 60 ^ a.pa);
 		r = ref_km_access(&kmap.ref, &k, &v);
 		if (ex.log)
-			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, write ? "writes" : "reads",
-				(unsigned long long)page, hw_fault_str(a.fault));
+			fprintf(ex.log, "    cpu%u %s page %#llx: %s\n", cpu, uses[use], (unsigned long long)page,
+				hw_fault_str(a.fault));
 		if (r == REF_KM_FINDING)
 			kmap_verdict(&v);
 		if (r != REF_KM_RETRY)
@@ -216,7 +223,7 @@ bool kmap_event(const struct rec *r, unsigned agent)
 	drain_one(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
-	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, r->kind == EV_write);
+	kmap_access(agent, kmap.first + (page - kmap.first) % kmap.npages, ex_kuse_of(r));
 	hw.cfg.xlate = xlate;
 	return true;
 }
@@ -246,24 +253,29 @@ static bool is_table(uint64_t desc, unsigned level)
 	return level < 3 && (desc & (HW_D_TABLE | HW_D_VALID)) == (HW_D_TABLE | HW_D_VALID);
 }
 
-bool kmap_lookup(uint64_t page, struct ref_km_leaf_obs *o)
+uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o)
 {
 	const uint64_t *t = kmap.env.pgdir;
+	const unsigned last = (1u << ex.geo->table_bits) - 1;
 
 	for (unsigned level = 4 - kmap.env.levels;; level++) {
 		const unsigned bits = (3 - level) * ex.geo->table_bits;
-		const uint64_t v = hw_peek(t + (page >> bits & ((1u << ex.geo->table_bits) - 1)));
+		unsigned i = (unsigned)(page >> bits) & last;
+		const uint64_t v = hw_peek(t + i), first = page >> bits << bits,
+			       step = 1ull << bits << ex.geo->page_shift;
+		uint64_t end = first + (1ull << bits), like = v + step;
 
 		if (!v)
-			return false;
-		if (!is_table(v, level)) {
-			const uint64_t first = page >> bits << bits;
-
-			describe(o, first, v, level);
-			o->pfn += page - first;
-			return true;
+			return 0;
+		if (is_table(v, level)) {
+			t = hw_table_va(v & HW_D_OA);
+			continue;
 		}
-		t = hw_table_va(v & HW_D_OA);
+		describe(o, first, v, level);
+		o->pfn += page - first;
+		for (; end < to && i < last && hw_peek(t + ++i) == like; like += step)
+			end += 1ull << bits;
+		return end;
 	}
 }
 
@@ -271,43 +283,83 @@ struct audit {
 	uint8_t id;
 	unsigned tables;
 	uint64_t pages;
+	/* An entry that was right: others of its level, up to page `to`, are if they lead as much further. */
+	uint64_t page, to, entry;
+	unsigned level;
 };
 
 static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned level)
 {
+	const struct ref_km_range *r;
 	struct ref_km_leaf_obs o;
 	const char *bad;
 
 	describe(&o, page, v, level);
 	bad = ref_km_check_leaf(&kmap.ref, &o);
-	if (bad)
+	if (bad) {
+		ex_about(kmap_addr(page));
 		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
 			   (unsigned long long)page, level, (unsigned long long)v);
+	}
 	a->pages += 1ull << o.leaf;
+	r = ref_km_find(&kmap.ref, page);
+	a->page = page;
+	a->to = r ? r->hi : 0;
+	a->entry = v;
+	a->level = level;
+}
+
+static inline bool audit_alike(const struct audit *a, uint64_t page, uint64_t v, unsigned level, uint64_t size)
+{
+	return level == a->level && page >= a->page && page + size <= a->to &&
+	       v - a->entry == (page - a->page) << ex.geo->page_shift;
+}
+
+static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base);
+
+static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned level)
+{
+	const uint64_t *t = hw_table_va(v & HW_D_OA);
+
+	a->tables++;
+	if (hw_in_table(t) && a->tables <= HW_MAX_FRAMES) {
+		audit_table(a, t, level + 1, page);
+		return;
+	}
+	ex_about(kmap_addr(page));
+	ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+		   (unsigned long long)v);
+}
+
+/* Not of the region: the fixmap's entry, and what the region does not reach. */
+static bool elsewhere(uint64_t page, uint64_t size)
+{
+	const uint64_t fixmap = (kmap.env.fixmap_va - kmap.va) >> ex.geo->page_shift;
+
+	return page == fixmap || page + size <= kmap.first || page >= kmap.first + kmap.npages;
 }
 
 static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base)
 {
 	const unsigned n = 1u << ex.geo->table_bits, bits = (3 - level) * ex.geo->table_bits;
 	const bool top = t == kmap.env.pgdir;
+	uint64_t buf[8];
 
-	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 1)) {
-		const uint64_t v = hw_peek(t + i), page = base + ((uint64_t)i << bits);
+	for (unsigned i = hw_next_entry(t, 0); i < n && !ex.stop; i = hw_next_entry(t, i + 8)) {
+		const uint64_t *line = hw_view_run(t + i, 8, buf);
 
-		if (!v || (top && i == top_entries(kmap.env.levels) - 1) ||
-		    (top && (page + (1ull << bits) <= kmap.first || page >= kmap.first + kmap.npages)))
-			continue;
-		if (!is_table(v, level)) {
-			audit_entry(a, page, v, level);
-			continue;
+		for (unsigned k = 0; k < 8 && !ex.stop; k++) {
+			const uint64_t v = line[k], page = base + ((uint64_t)(i + k) << bits), size = 1ull << bits;
+
+			if (!v || (top && elsewhere(page, size)))
+				continue;
+			if (is_table(v, level))
+				audit_below(a, page, v, level);
+			else if (audit_alike(a, page, v, level, size))
+				a->pages += size;
+			else
+				audit_entry(a, page, v, level);
 		}
-		a->tables++;
-		if (!hw_in_table(hw_table_va(v & HW_D_OA)) || a->tables > HW_MAX_FRAMES) {
-			ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
-				   (unsigned long long)v);
-			return;
-		}
-		audit_table(a, hw_table_va(v & HW_D_OA), level + 1, page);
 	}
 }
 
@@ -317,10 +369,13 @@ unsigned kmap_audit(uint8_t id)
 
 	audit_table(&a, kmap.env.pgdir, 4 - kmap.env.levels, 0);
 	ex_observe(a.pages);
-	if (!ex.stop && !kmap.ref.full && a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages))
+	if (!ex.stop && !kmap.ref.full &&
+	    a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages)) {
+		ex_about(kmap_addr(kmap.req.page));
 		ex_finding("state", seam_name(id), "not-mapped", "%#llx pages in the tables, %#llx specified",
 			   (unsigned long long)a.pages,
 			   (unsigned long long)ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages));
+	}
 	kmap.tables = a.tables;
 	return a.tables;
 }
@@ -338,7 +393,7 @@ void kmap_check_end(void)
 		hw_do_drain(c, -1);
 	kmap_audit(OP_create_map);
 	for (unsigned i = 0; i < kmap.ref.n && !ex.stop; i++) {
-		kmap_access(0, kmap.ref.r[i].lo, false);
-		kmap_access(0, kmap.ref.r[i].hi - 1, false);
+		kmap_access(0, kmap.ref.r[i].lo, USE_READ);
+		kmap_access(0, kmap.ref.r[i].hi - 1, ref_km_execs(kmap.ref.r[i].now) ? USE_FETCH : USE_READ);
 	}
 }

@@ -45,10 +45,11 @@ uint64_t kmap_page_of(const struct rec *r);
 /* fixmap_lock, which serialises all that changes tables of the map; may sleep. */
 void kmap_lock(void);
 void kmap_unlock(void);
-/* What the tables say about one page. False: nothing. */
-bool kmap_lookup(uint64_t page, struct ref_km_leaf_obs *o);
+/* What the tables say about one page, and up to where entries of the same table go on like it, no further than the first
+ * that reaches `to`. 0: nothing. */
+uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o);
 /* An access by the kernel on that CPU, judged; retried once where that is legal. */
-void kmap_access(unsigned cpu, uint64_t page, bool write);
+void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use);
 /* All tables against all ranges; `id` is to blame. Under the lock. Returns the tables below the top one. */
 unsigned kmap_audit(uint8_t id);
 /* flush_tlb_kernel_range() of pages [lo, hi), and what it promises. */

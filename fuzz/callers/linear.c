@@ -257,6 +257,8 @@ void split_reset(void)
 	lin.flag = 1;
 	lin.idle = lin.walk_changes = 0;
 	memset(lin.busy, 0, sizeof(lin.busy));
+	memset(lin.rox, 0, sizeof(lin.rox));
+	lin.stored = NULL;
 	lin.env = (struct pt_split_env){.page_shift = g->page_shift,
 					.table_bits = g->table_bits,
 					.levels = g->levels,
@@ -289,20 +291,41 @@ void split_reset(void)
 
 /* --- reading the tables, without a step */
 
-int lin_leaf(uint64_t va, uint64_t *desc)
+static const uint64_t *slot_of(uint64_t va, unsigned *level, uint64_t *desc)
 {
-	uint64_t *t = lin.env.pgdir;
+	const uint64_t *t = lin.env.pgdir;
 
-	for (unsigned l = 4u - ex.geo->levels;; l++) {
-		const uint64_t v = hw_peek(t + index_of(va, l));
+	for (*level = 4u - ex.geo->levels;; ++*level) {
+		const uint64_t *p = t + index_of(va, *level), v = *desc = hw_peek(p);
 
-		*desc = v;
-		if (!v)
-			return -1;
-		if (l == 3 || (v & 3) != 3)
-			return (int)l;
+		if (*level == 3 || !v || (v & 3) != 3)
+			return p;
 		t = hw_table_va(v & HW_D_OA & ~((1ull << ex.geo->page_shift) - 1));
 	}
+}
+
+int lin_leaf(uint64_t va, uint64_t *desc)
+{
+	unsigned level;
+
+	slot_of(va, &level, desc);
+	return *desc ? (int)level : -1;
+}
+
+uint64_t lin_not_pages(uint64_t page, uint64_t end)
+{
+	while (page < end) {
+		unsigned level, left;
+		uint64_t desc;
+		const uint64_t *p = slot_of(lin_va(page), &level, &desc);
+
+		if (desc && (level < 3 || desc & HW_D_CONT))
+			break;
+		left = level < 3 ? 1 : (1u << bits()) - index_of(lin_va(page), 3);
+		for (page++, p++; --left && page < end && !(hw_peek(p) & HW_D_CONT); page++)
+			p++;
+	}
+	return page;
 }
 
 /* log2 of the bytes that the leaf or run at va translates; nothing: 0. */
@@ -357,10 +380,12 @@ static void check_entry(uint64_t va, unsigned level, uint64_t v, unsigned id)
 		r = v ? NULL : ref_km_above(&lin.ref, page);
 		what = r && r->lo < page + n && !ref_ks_may_be_gone(r) ? "entry-lost" : NULL;
 	}
-	if (what)
+	if (what) {
+		ex_about(va);
 		ex_finding(!strcmp(what, "writable-and-executable") ? "context" : "state", op_descs[id].name, what,
 			   "kernel address %#llx: the level %u entry is %#llx", (unsigned long long)va, level,
 			   (unsigned long long)v);
+	}
 }
 
 /* Runs of a table made by a split that could have the contiguous bit, and have not: one at each boundary may. */
@@ -379,15 +404,46 @@ static void check_runs(const uint64_t *t, unsigned level, unsigned id)
 			   "%u runs of the new level %u table are not contiguous", without, level);
 }
 
+/* What an audit of one table has found right, and what is therefore right without another look. */
+struct audit {
+	uint64_t va, entry; /* a leaf; others up to `to` are right if they lead as much further */
+	uint64_t to;
+	uint64_t hole; /* up to here nothing need be */
+	unsigned level, id;
+};
+
+static void audit_entry(struct audit *a, uint64_t va, uint64_t v)
+{
+	const uint64_t end = va + (1ull << shift_of(a->level));
+	const struct ref_km_range *r;
+
+	if (v ? va >= a->va && end <= a->to && v - a->entry == va - a->va : end <= a->hole)
+		return;
+	check_entry(va, a->level, v, a->id);
+	r = ref_km_above(&lin.ref, lin_page(va));
+	if (!v) {
+		a->hole = !r ? ~0ull : r->lo > lin_page(va) ? lin_va(r->lo) : 0;
+	} else if (a->level == 3 || (v & 3) != 3) {
+		a->va = va;
+		a->entry = v;
+		a->to = r && r->lo <= lin_page(va) ? lin_va(r->hi) : 0;
+	}
+}
+
 static void audit_table(unsigned frame, uint64_t va, unsigned level, unsigned id)
 {
-	uint64_t *t = hw_table_va((uint64_t)frame << HW_FRAME_SHIFT);
+	const uint64_t *t = hw_table_va((uint64_t)frame << HW_FRAME_SHIFT);
+	struct audit a = {.level = level, .id = id};
+	uint64_t buf[8];
 
-	for (unsigned i = 0; (i = hw_next_entry(t, i)) < 1u << bits() && !ex.stop; i++) {
-		const uint64_t at = va + ((uint64_t)i << shift_of(level));
+	for (unsigned i = hw_next_entry(t, 0); i < 1u << bits() && !ex.stop; i = hw_next_entry(t, i + 8)) {
+		const uint64_t *line = hw_view_run(t + i, 8, buf);
 
-		ex_observe(hw_peek(t + i));
-		check_entry(at, level, hw_peek(t + i), id);
+		for (unsigned k = 0; k < 8 && !ex.stop; k++) {
+			if (line[k])
+				ex_observe(line[k]);
+			audit_entry(&a, va + ((uint64_t)(i + k) << shift_of(level)), line[k]);
+		}
 	}
 }
 
@@ -434,13 +490,84 @@ void lin_audit(unsigned id)
 
 /* --- accesses */
 
-void lin_access(unsigned cpu, uint64_t va, bool write)
+/* --- writable and executable */
+
+static bool has_now(uint64_t va, unsigned bits)
 {
+	uint64_t desc;
+
+	return lin_leaf(va, &desc) >= 0 && (lin_state(desc) & bits) == bits;
+}
+
+static void wx_finding(uint64_t va, const char *how)
+{
+	ex_finding("context", op_descs[OP_set_memory].name, "writable-and-executable", "kernel address %#llx: %s",
+		   (unsigned long long)va, how);
+}
+
+/* Page i of what the task makes executable is, and can be written by another address, or by what a TLB holds. */
+static void wx_alias(const struct split_range *own, uint64_t page)
+{
+	const uint64_t i = page - own[0].lo;
+
+	if (own[1].hi && has_now(lin_va(own[0].lo + i), REF_KS_V | REF_KS_X) &&
+	    has_now(lin_va(own[1].lo + i), REF_KS_V | REF_KS_W))
+		wx_finding(lin_va(page), "executable, and writable by its linear alias");
+}
+
+/*
+ * After each store to an entry: nothing is writable and executable that was not asked to be. What becomes executable by
+ * set_memory_rox() is by then read-only at every address that it has (rodata_full).
+ */
+static void wx_store(void)
+{
+	const uint64_t *p = lin.stored;
+	const unsigned frame = (unsigned)(hw_table_pa(p) >> HW_FRAME_SHIFT), by = lin.stored_by;
+	const struct ref_km_range *r;
+	uint64_t va, v;
+	unsigned level, state;
+
+	lin.stored = NULL;
+	v = hw_peek(p);
+	state = lin_state(v);
+	if (!(state & REF_KS_X) || !(state & REF_KS_V) || !hw_in_table(p) || !hw_table_where(frame, &va, &level) ||
+	    !(va >> 55 & 1) || (level < 3 && (v & 3) == 3))
+		return;
+	va = (va | lin.half) + ((hw_table_pa(p) & ((1u << HW_FRAME_SHIFT) - 1)) / sizeof(v) << shift_of(level));
+	r = ref_km_find(&lin.ref, lin_page(va));
+	if (state & REF_KS_W && (!r || !(r->now >> state & 1)))
+		wx_finding(va, "one entry is both");
+	if (lin.rox[by] && lin_page(va) >= lin.busy[by][0].lo && lin_page(va) < lin.busy[by][0].hi)
+		wx_alias(lin.busy[by], lin_page(va));
+}
+
+/* A store that some translation has let through, at either address. */
+static void wx_write(uint64_t page)
+{
+	for (unsigned i = 0; i < HW_MAX_CPU && !ex.stop; i++)
+		for (unsigned k = 0; lin.rox[i] && k < 2; k++) {
+			const struct split_range *own = lin.busy[i];
+
+			if (page >= own[k].lo && page < own[k].hi &&
+			    has_now(lin_va(own[0].lo + (page - own[k].lo)), REF_KS_V | REF_KS_X))
+				wx_finding(lin_va(page), "executable, and still written through a TLB");
+		}
+}
+
+void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use)
+{
+	static const char *const uses[] = {"reads", "writes", "fetches from"};
+	const bool write = use == USE_WRITE, fetch = use == USE_FETCH;
+
 	for (unsigned fresh = 0; fresh < 2; fresh++) {
-		struct hw_access a = {
-			.agent = (uint8_t)cpu, .write = write, .priv = true, .fresh = fresh, .va = va};
+		struct hw_access a = {.agent = (uint8_t)cpu,
+				      .write = write,
+				      .fetch = fetch,
+				      .priv = true,
+				      .fresh = fresh,
+				      .va = va};
 		struct ref_ks_access k = {
-			.cpu = (uint8_t)cpu, .page = lin_page(va), .write = write, .fresh = fresh};
+			.cpu = (uint8_t)cpu, .page = lin_page(va), .write = write, .fetch = fetch, .fresh = fresh};
 		const char *what = NULL;
 		enum ref_km_result r;
 
@@ -453,8 +580,9 @@ void lin_access(unsigned cpu, uint64_t va, bool write)
 		r = ref_ks_access(&lin.ref, &k, &what);
 		if (r == REF_KM_FINDING)
 			ex_finding("access", debtor(OP_split), what, "cpu%u %s kernel address %#llx: %s, level %u",
-				   cpu, write ? "writes" : "reads", (unsigned long long)va, hw_fault_str(a.fault),
-				   a.level);
+				   cpu, uses[use], (unsigned long long)va, hw_fault_str(a.fault), a.level);
+		if (r == REF_KM_EXPLAINED && write && a.fault == HW_OK)
+			wx_write(k.page);
 		if (r != REF_KM_RETRY)
 			return;
 		hw_do_context_sync(cpu); /* the exception */
@@ -468,7 +596,7 @@ static void flag_access(bool write, const char *fn)
 	struct hw_access a = {.agent = hw.cpu, .write = write, .priv = true, .va = lin.env.flag_pa};
 
 	if (!hw_ttbr1_reserved(hw.cpu)) {
-		lin_access(hw.cpu, lin.flag_va, write);
+		lin_access(hw.cpu, lin.flag_va, write ? USE_WRITE : USE_READ);
 		return;
 	}
 	hw_do_access(&a);
@@ -483,13 +611,17 @@ static void step_table(enum hw_class cls, const void *p, const char *fn)
 	const unsigned frame = (unsigned)(pa >> HW_FRAME_SHIFT);
 
 	lin.idle = 0;
+	if (cls != HW_C_LOAD) {
+		lin.stored = p;
+		lin.stored_by = (uint8_t)(ex.cur - ex.task);
+	}
 	if (cls != HW_C_LOAD)
 		lin.touched[frame / 64] |= 1ull << (frame % 64);
 	else if (!hw_in_table(p))
 		ex_finding("lifetime", fn, "freed-read", "a table that was freed, or no table, is read");
 	if (!ex.stop && pa < lin.spot[SPOT_TABLES].n << ex.geo->page_shift)
 		lin_access(hw.cpu, lin.env.page_offset + (pa & ~((1ull << ex.geo->page_shift) - 1)),
-			   cls != HW_C_LOAD);
+			   cls != HW_C_LOAD ? USE_WRITE : USE_READ);
 }
 
 static bool is_kernel_data(const void *p)
@@ -509,6 +641,8 @@ static bool preempts(void)
 
 void split_step(enum hw_class cls, const void *p, const char *fn)
 {
+	if (lin.stored)
+		wx_store();
 	if (cls == HW_C_LOAD || cls == HW_C_STORE || cls == HW_C_ATOMIC) {
 		if (hw_table_pa(p) < ARENA) {
 			step_table(cls, p, fn);
@@ -544,6 +678,7 @@ void lin_wait(const char *fn)
 bool split_event(const struct rec *r, unsigned agent)
 {
 	const uint8_t xlate = hw.cfg.xlate;
+	const struct split_range *alias;
 	uint64_t page;
 
 	if (!ex.cur || !(op_descs[ex.cur->op.r->kind].args & A_SPLIT))
@@ -554,18 +689,19 @@ bool split_event(const struct rec *r, unsigned agent)
 	}
 	if ((r->kind != EV_read && r->kind != EV_write) || agent >= HW_MAX_CPU)
 		return r->kind == EV_age;
+	alias = &lin.busy[ex.cur - ex.task][1];
 	page = lin.at.lo + r->off;
 	if (r->block == 1)
 		page = lin.at.hi - 1 - (r->off < lin.at.hi - lin.at.lo ? r->off : 0);
 	else if (r->block == 2)
-		page = lin.at.hi + r->off;
+		page = alias->hi ? alias->lo + r->off % (alias->hi - alias->lo) : lin.at.hi + r->off;
 	else if (r->block == 3)
 		page = lin.at.lo >= r->off + 1u ? lin.at.lo - 1 - r->off : 0;
 	if (!ref_km_find(&lin.ref, page) && hw_ttbr1_reserved(agent))
 		return true;
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
-	lin_access(agent, lin_va(page), r->kind == EV_write);
+	lin_access(agent, lin_va(page), ex_kuse_of(r));
 	hw.cfg.xlate = xlate;
 	return true;
 }
@@ -580,9 +716,9 @@ void split_check_end(void)
 		lin_audit(OP_split);
 	for (unsigned s = 0; s < SPOT_N && !ex.stop; s++) {
 		hw_run_on(s % ex.p->h.ncpu);
-		lin_access(s % ex.p->h.ncpu, lin.spot[s].va, false);
+		lin_access(s % ex.p->h.ncpu, lin.spot[s].va, USE_READ);
 		if (!ex.stop)
 			lin_access(s % ex.p->h.ncpu, lin.spot[s].va + ((lin.spot[s].n - 1) << ex.geo->page_shift),
-				   false);
+				   s & 1 ? USE_FETCH : USE_READ);
 	}
 }

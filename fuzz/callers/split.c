@@ -130,6 +130,8 @@ static void op_end(void)
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
+	lin.rox[me()] = false;
+	lin.stored = NULL;
 	ex.cur->op.watched = false;
 	exec_listen();
 }
@@ -154,19 +156,17 @@ static void bad_value(const char *what, int ret)
 
 static void check_edge(uint64_t va)
 {
-	if (!ex.stop && lin_leaf_start(va) != va)
+	if (!ex.stop && lin_leaf_start(va) != va) {
+		ex_about(va);
 		ex_finding("state", op_descs[ex.cur->op.r->kind].name, "no-edge", "%#llx lies inside a leaf or run",
 			   (unsigned long long)va);
+	}
 }
 
-/* What a split promises nobody pays for with more than its barriers. */
-static void check_cost(const uint32_t *before)
+/* Another task inside its op may make or free tables, or make this one wait for the mutex. */
+static bool shared(const struct cost_map_mark *m)
 {
-	const uint32_t *now = ex.cur->op.ord;
-
-	if (!ex.stop && now[HW_C_TLBI] != before[HW_C_TLBI])
-		ex_finding("cost", op_descs[ex.cur->op.r->kind].name, "tlbis", "%u: no flush is needed",
-			   now[HW_C_TLBI] - before[HW_C_TLBI]);
+	return m->all.turn != ex.cur->turn;
 }
 
 /* Atomic context is for what is mapped by pages: DEBUG_PAGEALLOC and KFENCE. */
@@ -179,7 +179,8 @@ int run_split(const struct rec *r, struct rec *eff)
 {
 	const struct split_range a = {range_of(r).lo, range_of(r).hi};
 	const bool atomic = r->b & 1 && atomic_legal(&a);
-	uint32_t before[HW_NCLASS];
+	struct cost_map_mark mark;
+	struct split_plan plan;
 	int ret;
 
 	if (needs(lin.on ? (const void *)(uintptr_t)lin.impl->split_kernel_leaf_mapping : NULL))
@@ -188,8 +189,9 @@ int run_split(const struct rec *r, struct rec *eff)
 		return 0;
 	*eff = *r;
 	op_begin(&a);
-	for (unsigned i = 0; i < HW_NCLASS; i++)
-		before[i] = ex.cur->op.ord[i];
+	split_plan_begin(&plan);
+	split_plan_edges(&plan, &a);
+	cost_map_begin(&mark);
 	if (atomic)
 		hw_lock(ATOMIC_LOCK, "spin_lock", 0);
 	ret = lin.impl->split_kernel_leaf_mapping(lin_va(a.lo), lin_va(a.hi));
@@ -201,23 +203,23 @@ int run_split(const struct rec *r, struct rec *eff)
 		check_edge(lin_va(a.lo));
 		check_edge(lin_va(a.hi));
 	}
-	check_cost(before);
+	split_plan_end(&plan, &mark, OP_split, shared(&mark));
 	op_end();
 	return 1;
 }
 
 static void check_ptes(const struct split_range *a)
 {
+	const uint64_t p = lin_not_pages(a->lo, a->hi);
 	uint64_t desc;
+	int level;
 
-	for (uint64_t p = a->lo; p < a->hi && !ex.stop; p++) {
-		const int level = lin_leaf(lin_va(p), &desc);
-
-		if (level >= 0 && (level < 3 || desc & HW_D_CONT))
-			ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes",
-				   "%#llx is mapped by %s of level %d", (unsigned long long)lin_va(p),
-				   desc & HW_D_CONT ? "a run" : "a block", level);
-	}
+	if (p >= a->hi || ex.stop)
+		return;
+	level = lin_leaf(lin_va(p), &desc);
+	ex_about(lin_va(p));
+	ex_finding("state", op_descs[ex.cur->op.r->kind].name, "not-ptes", "%#llx is mapped by %s of level %d",
+		   (unsigned long long)lin_va(p), desc & HW_D_CONT ? "a run" : "a block", level);
 }
 
 /* Not more than a few tables: this is for ranges, the repainting for all. */
@@ -234,7 +236,8 @@ static void limit_range(struct split_range *a)
 int run_split_range(const struct rec *r, struct rec *eff)
 {
 	struct split_range a = range_of(r);
-	uint32_t before[HW_NCLASS];
+	struct cost_map_mark mark;
+	struct split_plan plan;
 	int ret;
 
 	if (needs(lin.on ? (const void *)(uintptr_t)lin.impl->range_split_to_ptes : NULL))
@@ -246,14 +249,15 @@ int run_split_range(const struct rec *r, struct rec *eff)
 	*eff = *r;
 	lin.exclusive = true;
 	op_begin(&a);
-	for (unsigned i = 0; i < HW_NCLASS; i++)
-		before[i] = ex.cur->op.ord[i];
+	split_plan_begin(&plan);
+	split_plan_range(&plan, &a);
+	cost_map_begin(&mark);
 	ret = lin.impl->range_split_to_ptes(lin_va(a.lo), lin_va(a.hi), r->b & 1);
 	if (ret && (ret != -PT_ENOMEM || !may_lack_memory()))
 		bad_value("failed", ret);
 	if (!ret)
 		check_ptes(&a);
-	check_cost(before);
+	split_plan_end(&plan, &mark, OP_split_range, shared(&mark));
 	op_end();
 	lin.exclusive = false;
 	return 1;
@@ -278,7 +282,6 @@ static void setmem_plan(struct setmem *s, const struct rec *r)
 {
 	s->what = (r->b & 15) % PT_NSETMEM;
 	s->main = range_of(r);
-	/* set_direct_map_*() know one page; who changes more calls for each. */
 	if (s->what > PT_SET_INVALID && s->main.hi - s->main.lo > 4ull * ex.cont)
 		s->main.hi = s->main.lo + 4ull * ex.cont;
 	s->area = s->what <= PT_SET_ROX;
@@ -310,8 +313,43 @@ static void setmem_judge(struct setmem *s, int ret)
 			    hw.cpu);
 }
 
+/* The alias goes page by page; ROX is two changes, of which the second has no alias. VALID needs no flush, DIRECT promises none. */
+static void setmem_budget(struct split_plan *p, const struct setmem *s)
+{
+	const bool flush = s->what != PT_SET_VALID && s->what != PT_DIRECT_INVALID && s->what != PT_DIRECT_DEFAULT;
+
+	split_plan_begin(p);
+	if (!s->legal)
+		return;
+	for (uint64_t i = s->alias.lo; i < s->alias.hi; i++)
+		split_plan_change(p, &(struct split_range){i, i + 1}, flush);
+	if (s->what > PT_SET_INVALID) {
+		for (uint64_t i = s->main.lo; i < s->main.hi; i++)
+			split_plan_change(p, &(struct split_range){i, i + 1}, flush);
+		return;
+	}
+	split_plan_change(p, &s->main, flush);
+	if (s->what == PT_SET_ROX)
+		split_plan_change(p, &s->main, flush);
+}
+
+/* set_direct_map_*() know one page: who changes more calls for each. */
+static int setmem_call(const struct setmem *s)
+{
+	const unsigned n = (unsigned)(s->main.hi - s->main.lo);
+	int ret = 0;
+
+	if (s->what <= PT_SET_INVALID)
+		return lin.impl->set_memory(s->what, lin_va(s->main.lo), n);
+	for (unsigned i = 0; i < n && !ret; i++)
+		ret = lin.impl->set_memory(s->what, lin_va(s->main.lo + i), 1);
+	return ret;
+}
+
 int run_set_memory(const struct rec *r, struct rec *eff)
 {
+	struct cost_map_mark mark;
+	struct split_plan plan;
 	struct setmem s;
 	int ret;
 
@@ -325,13 +363,17 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	op_begin(&s.main);
 	lin.busy[me()][1] = s.alias;
 	if (s.legal) {
+		lin.rox[me()] = s.what == PT_SET_ROX && !ref_ks_some_executes(&lin.ref, s.main.lo, s.main.hi);
 		ref_ks_begin(&lin.ref, s.main.lo, s.main.hi, s.what, OP_set_memory);
 		if (s.alias.hi)
 			ref_ks_begin(&lin.ref, s.alias.lo, s.alias.hi, s.what == PT_SET_ROX ? PT_SET_RO : s.what,
 				     OP_set_memory);
 	}
-	ret = lin.impl->set_memory(s.what, lin_va(s.main.lo), (unsigned)(s.main.hi - s.main.lo));
+	setmem_budget(&plan, &s);
+	cost_map_begin(&mark);
+	ret = setmem_call(&s);
 	setmem_judge(&s, ret);
+	split_plan_end(&plan, &mark, OP_set_memory, shared(&mark));
 	op_end();
 	return 1;
 }
@@ -346,22 +388,41 @@ static bool everybody_idle(void)
 	return true;
 }
 
-/* What stop_machine() runs on each CPU. User mappings come back when it is over. */
+/* Nobody but CPU 0 allocates meanwhile. */
+static int repaint_call(unsigned cpu)
+{
+	const bool fails = hw.cfg.alloc_fails;
+	int ret;
+
+	if (cpu)
+		return lin.impl->linear_map_split_to_ptes(cpu);
+	if (lin.impl->repaint_dies & PT_DIES_NOMEM)
+		hw.cfg.alloc_fails = false;
+	ret = lin.impl->linear_map_split_to_ptes(cpu);
+	hw.cfg.alloc_fails = fails;
+	return ret;
+}
+
+/* What stop_machine() runs on each CPU. User mappings come back when it is over. Only the boot CPU has work to do. */
 static void repaint_here(void)
 {
 	const unsigned cpu = ex.cur->cpu;
-	const bool fails = hw.cfg.alloc_fails;
+	struct cost_map_mark mark;
+	struct split_plan plan;
 	unsigned asid;
 	void *root;
 	int ret;
 
 	hw_get_context(cpu, &root, &asid);
-	if (!cpu && (lin.impl->repaint_dies & PT_DIES_NOMEM))
-		hw.cfg.alloc_fails = false; /* nobody else allocates meanwhile */
-	ret = lin.impl->linear_map_split_to_ptes(cpu);
+	split_plan_begin(&plan);
 	if (!cpu)
+		split_plan_repaint(&plan);
+	cost_map_begin(&mark);
+	ret = repaint_call(cpu);
+	if (!cpu) {
 		lin.err = ret;
-	hw.cfg.alloc_fails = cpu ? hw.cfg.alloc_fails : fails;
+		split_plan_end(&plan, &mark, OP_repaint, false);
+	}
 	hw_set_context(cpu, root, asid);
 	lin.left--;
 }

@@ -55,8 +55,11 @@ struct linear {
 	uint64_t touched[2], known[2], other[2];
 	struct split_range busy[HW_MAX_CPU][2]; /* what tasks own, while their ops last */
 	struct split_range at;			/* of the latest op, for events */
-	bool exclusive;				/* an op that tolerates no other is under way */
-	bool lacks; /* a secondary lacks FEAT_BBM level 2, so the map must be repainted first */
+	bool rox[HW_MAX_CPU]; /* tasks that make what they own executable, which it was not: never writable as well */
+	const uint64_t *stored; /* entry that the last step stored to */
+	uint8_t stored_by;	/* task */
+	bool exclusive;		/* an op that tolerates no other is under way */
+	bool lacks;		/* a secondary lacks FEAT_BBM level 2, so the map must be repainted first */
 	bool repainting, repainted, dead;
 	bool text_is_block;    /* before the repainting */
 	unsigned rec;	       /* op that started it */
@@ -83,6 +86,23 @@ static inline uint64_t lin_va(uint64_t page)
 	return lin.base + (page << ex.geo->page_shift);
 }
 
+/* --- split_cost.c: what an op has to do, for its budget; before it begins */
+enum { SPLIT_PLAN_MAX = 64 };
+struct split_plan {
+	struct cost_map_facts f;
+	unsigned n; /* runs and leaves that edges cut */
+	uint64_t done[SPLIT_PLAN_MAX];
+	bool full; /* too many: not judged */
+};
+void split_plan_begin(struct split_plan *p);
+/* Both ends become edges; all of it pages; its permissions change, after its ends; all memory becomes pages. */
+void split_plan_edges(struct split_plan *p, const struct split_range *a);
+void split_plan_range(struct split_plan *p, const struct split_range *a);
+void split_plan_change(struct split_plan *p, const struct split_range *a, bool flush);
+void split_plan_repaint(struct split_plan *p);
+/* Against what it took. */
+void split_plan_end(const struct split_plan *p, const struct cost_map_mark *m, unsigned op, bool shared);
+
 /* --- linear.c */
 void split_config(const struct prog *p, struct hw_config *cfg);
 void split_reset(void);
@@ -91,12 +111,14 @@ bool split_event(const struct rec *r, unsigned agent);
 void split_check_end(void);
 /* The leaf at va, without a step: its level; -1: nothing. */
 int lin_leaf(uint64_t va, uint64_t *desc);
+/* First page from there on that a block or a contiguous run maps; `end`: none before it. */
+uint64_t lin_not_pages(uint64_t page, uint64_t end);
 /* Where the leaf or contiguous run at va begins; va itself if nothing is there. */
 uint64_t lin_leaf_start(uint64_t va);
 /* And where it ends; the next page if nothing is there. */
 uint64_t lin_leaf_end(uint64_t va);
 void lin_audit(unsigned id);
-void lin_access(unsigned cpu, uint64_t va, bool write);
+void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use);
 void lin_wait(const char *fn);
 uint8_t lin_state(uint64_t desc);
 

@@ -2,8 +2,7 @@
 /*
  * The kernel's side of the seam for permission changes: arch/arm64/mm/pageattr.c, whole.
  *
- * Property: each change is one call of the kernel's own function; those that know one page are called for each, until one
- * fails. Areas of vmalloc are the driver's; their page arrays are filled here.
+ * Property: each change is one call of the kernel's own function. Areas of vmalloc are the driver's; their page arrays are filled here.
  */
 #include <linux/set_memory.h>
 
@@ -51,15 +50,6 @@ void lx_attr_reset(const struct pt_split_env *env)
 	}
 }
 
-static int lx_direct_map(uint64_t addr, unsigned numpages, int (*set)(struct page *page))
-{
-	int ret = 0;
-
-	for (unsigned i = 0; i < numpages && !ret; i++)
-		ret = set(phys_to_page(__virt_to_phys(addr) + ((u64)i << PAGE_SHIFT)));
-	return ret;
-}
-
 int lx_set_memory(unsigned what, uint64_t addr, unsigned numpages)
 {
 	switch (what) {
@@ -78,9 +68,9 @@ int lx_set_memory(unsigned what, uint64_t addr, unsigned numpages)
 	case PT_SET_INVALID:
 		return set_memory_valid(addr, (int)numpages, 0);
 	case PT_DIRECT_INVALID:
-		return lx_direct_map(addr, numpages, set_direct_map_invalid_noflush);
+		return set_direct_map_invalid_noflush(phys_to_page(__virt_to_phys(addr)));
 	case PT_DIRECT_DEFAULT:
-		return lx_direct_map(addr, numpages, set_direct_map_default_noflush);
+		return set_direct_map_default_noflush(phys_to_page(__virt_to_phys(addr)));
 	default:
 		return -EINVAL;
 	}
