@@ -24,7 +24,8 @@ enum cand_kind {
 struct cand {
 	uint64_t val, tick;
 	uint32_t loc;
-	uint8_t level, kind, view;
+	int8_t level;
+	uint8_t kind, view;
 	bool tlb;   /* stale: held by a TLB, not only by an early walk */
 	uint16_t i; /* stale: place in the list */
 };
@@ -35,16 +36,16 @@ struct cands {
 	struct cand c[CAND_MAX];
 };
 
-static uint32_t entry_loc(uint32_t frame, unsigned level, uint64_t va)
+static uint32_t entry_loc(uint32_t frame, int level, uint64_t va)
 {
-	return frame << LOC_BITS | ((uint32_t)((va & VA_LOW) >> hw_m.shift[level]) & (hw_m.nentries - 1));
+	return frame << LOC_BITS | ((uint32_t)((va & VA_WIDE) >> level_shift(level)) & (hw_m.nentries - 1));
 }
 
 /*
  * What the walker of `cpu` reads. Its own pending stores may be visible to it or not, but (a named assumption,
  * no rule covers it) in the order that a DMB gave them: an older group is seen wherever a newer one is.
  */
-static uint64_t walk_read(uint32_t loc, unsigned level, int cpu, enum walk_view view, uint32_t *seen)
+static uint64_t walk_read(uint32_t loc, int level, int cpu, enum walk_view view, uint32_t *seen)
 {
 	struct hw_cpu *c;
 	uint32_t group;
@@ -78,16 +79,16 @@ static void walk_report(enum hw_finding find, const struct hw_frame *f, bool qui
 		hw_find(find, f->fn ? f->fn : "walker", f->line);
 }
 
-struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, enum walk_view view, bool quiet)
+struct hw_leaf walk_from(uint32_t frame, int level, uint64_t va, int cpu, enum walk_view view, bool quiet)
 {
-	struct hw_leaf l = {.level = (uint8_t)level};
+	struct hw_leaf l = {.level = (int8_t)level};
 	uint32_t seen = 0;
 
 	for (;; level++) {
 		const struct hw_frame *f = &hw_m.frame[frame];
 		uint64_t next;
 
-		l.level = (uint8_t)level;
+		l.level = (int8_t)level;
 		l.loc = entry_loc(frame, level, va);
 		l.desc = walk_read(l.loc, level, cpu, view, &seen);
 		if (f->state != FRAME_LIVE || desc_is_poison(l.desc)) {
@@ -98,7 +99,7 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 		}
 		if (!desc_is_table(l.desc, level))
 			break;
-		next = (l.desc & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		next = desc_oa(l.desc) >> HW_FRAME_SHIFT;
 		if (!next || next >= HW_MAX_FRAMES) { /* not table memory at all */
 			walk_report(HW_F_FREED_WALK, f, quiet);
 			l.desc = 0;
@@ -113,10 +114,26 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 	return l;
 }
 
+/* Where that walk has gone. */
+static void walk_note(struct hw_walked *w, uint32_t root, uint64_t va, const struct hw_leaf *l)
+{
+	uint32_t frame = root;
+
+	*w = (struct hw_walked){.key = va >> level_shift(2),
+				.root = root,
+				.epoch = hw_m.epoch,
+				.frame = (uint16_t)(l->loc >> LOC_BITS),
+				.level = l->level};
+	for (int level = hw_m.frame[root].level; level < l->level; level++) {
+		w->up[w->nup] = entry_loc(frame, level, va);
+		frame = (uint32_t)(desc_oa(coh_read(w->up[w->nup++])) >> HW_FRAME_SHIFT);
+	}
+}
+
 /* The same in coherent memory, mostly by looking at the last entry alone. */
 static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 {
-	const uint64_t key = va >> hw_m.shift[2];
+	const uint64_t key = va >> level_shift(2);
 	struct hw_walked *w = &hw_m.walked[key & (WALKED - 1)];
 	struct hw_leaf l = {.loc = LOC_NONE};
 
@@ -131,11 +148,7 @@ static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 	}
 	l = walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, quiet);
 	if (!l.odd && !l.misfit)
-		*w = (struct hw_walked){.key = key,
-					.root = root,
-					.epoch = hw_m.epoch,
-					.frame = (uint16_t)(l.loc >> LOC_BITS),
-					.level = l.level};
+		walk_note(w, root, va, &l);
 	return l;
 }
 
@@ -150,7 +163,7 @@ static inline uint32_t root_of(unsigned agent, uint64_t va)
 static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view view, bool quiet)
 {
 	const uint32_t root = root_of(agent, va);
-	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+	const struct hw_leaf none = {.level = (int8_t)hw_m.root_level};
 
 	if (!root)
 		return none;
@@ -163,7 +176,7 @@ static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view vie
 static struct hw_leaf walk_now(unsigned agent, uint64_t va)
 {
 	const uint32_t root = root_of(agent, va);
-	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+	const struct hw_leaf none = {.level = (int8_t)hw_m.root_level};
 
 	return root ? walk_coherent(root, va, true) : none;
 }
@@ -173,9 +186,10 @@ uint64_t *hw_leaf_slot(void *root, uint64_t va)
 	const uint32_t frame = (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS);
 	uint32_t f = frame;
 
-	for (unsigned level = hw_m.frame[frame].level; level < 3; level++) {
+	va = va_canon(va);
+	for (int level = hw_m.frame[frame].level; level < 3; level++) {
 		const uint64_t v = hw_peek(loc_ptr(entry_loc(f, level, va)));
-		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		const uint64_t next = desc_oa(v) >> HW_FRAME_SHIFT;
 
 		if (!desc_is_table(v, level) || !next || next >= HW_MAX_FRAMES)
 			return NULL;
@@ -187,8 +201,8 @@ uint64_t *hw_leaf_slot(void *root, uint64_t va)
 /* Output address of the page of va. */
 static uint64_t leaf_pa(const struct hw_leaf *l, uint64_t va, bool as_block)
 {
-	const uint64_t oa = l->desc & hw_m.oa_mask, page = ~((1ull << hw_m.page_shift) - 1);
-	uint64_t low = (1ull << hw_m.shift[l->level]) - 1;
+	const uint64_t oa = desc_oa(l->desc), page = ~((1ull << hw_m.page_shift) - 1);
+	uint64_t low = (1ull << level_shift(l->level)) - 1;
 
 	if (as_block)
 		low = (1ull << run_shift(l->level)) - 1;
@@ -208,34 +222,57 @@ static void cand_add(struct cands *s, const struct cand *c)
 	s->n++;
 }
 
-static unsigned entry_in_run(uint64_t va, unsigned level)
+static unsigned entry_in_run(uint64_t va, int level)
 {
-	return (unsigned)(va >> hw_m.shift[level]) & (run_entries(level) - 1);
+	return (unsigned)(va >> level_shift(level)) & (run_entries(level) - 1);
+}
+
+/* May the agent translate va by it now? */
+static inline bool may_use(const struct hw_stale *e, unsigned agent, uint64_t va, unsigned asid, bool dep)
+{
+	const int level = stale_level(e);
+
+	if (!((e->tlb | (dep ? 0 : e->early)) >> agent & 1) ||
+	    (va - e->va) >> (stale_cont(e) ? run_shift(level) : level_shift(level)))
+		return false;
+	if (stale_cont(e) &&
+	    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
+		return false;
+	return stale_asid(e) == asid || (desc_is_leaf(e->val, level) && !(e->val & HW_D_NG));
+}
+
+static unsigned asid_of(unsigned agent, uint64_t va)
+{
+	return va & VA_KERNEL ? ASID_KERNEL : hw_m.ctx[agent].asid;
 }
 
 static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
 {
-	const unsigned asid = va & VA_KERNEL ? ASID_KERNEL : hw_m.ctx[agent].asid;
+	const unsigned asid = asid_of(agent, va);
 
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const unsigned level = stale_level(e);
-		const uint64_t size = 1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level]);
-		const bool leaf = desc_is_leaf(e->val, stale_level(e));
-		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
+		const int level = stale_level(e);
 
-		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
-			continue;
-		if (stale_cont(e) &&
-		    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
-			continue;
-		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
-			continue;
-		c.tlb = e->tlb >> agent & 1;
-		c.i = i;
-		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
-		cand_add(s, &c);
+		if (may_use(e, agent, va, asid, s->dep))
+			cand_add(s, &(struct cand){.val = e->val,
+						   .tick = e->tick,
+						   .loc = e->loc,
+						   .level = (int8_t)level,
+						   .kind = desc_is_table(e->val, level) ? CAND_TABLE : CAND_LEAF,
+						   .tlb = e->tlb >> agent & 1,
+						   .i = i});
 	}
+}
+
+static bool any_in_bucket(unsigned bucket, const struct hw_access *a, uint64_t va)
+{
+	const unsigned asid = asid_of(a->agent, va);
+
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next)
+		if (may_use(&hw_m.stale[i], a->agent, va, asid, a->dep))
+			return true;
+	return false;
 }
 
 /*
@@ -379,9 +416,9 @@ static void eval_start(struct eval *e)
 	e->kind = c->kind;
 	e->plain = e->own = false;
 	if (c->kind == CAND_TABLE) {
-		const uint32_t frame = (uint32_t)((c->val & hw_m.oa_mask) >> HW_FRAME_SHIFT);
+		const uint32_t frame = (uint32_t)(desc_oa(c->val) >> HW_FRAME_SHIFT);
 
-		e->l = walk_from(frame, c->level + 1u, e->a->va, -1, VIEW_MEM, false);
+		e->l = walk_from(frame, c->level + 1, e->a->va, -1, VIEW_MEM, false);
 		e->block = false;
 		return;
 	}
@@ -582,58 +619,131 @@ static void access_trace(const struct hw_access *a)
 	hw.trace(&t);
 }
 
-/* Nothing but a walk now can serve the access, and memory is all that it reads. */
-static bool only_walk(const struct hw_access *a)
+/* Can something else than a walk serve the access? */
+static bool any_stale(const struct hw_access *a)
 {
-	const uint64_t va = a->va;
+	const uint64_t page = a->va >> hw_m.page_shift << hw_m.page_shift;
 
-	if (a->fresh)
-		return true;
-	if (a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend)
-		return false;
-	return hw.cfg.xlate == HW_XLATE_FRESH || !hw_m.nstale ||
-	       (hw_m.head[STALE_UP] & hw_m.head[stale_bucket_page(va)] & hw_m.head[stale_bucket_block(va)]) == NIL;
+	return hw_m.nstale &&
+	       (any_in_bucket(stale_bucket_page(page), a, page) ||
+		any_in_bucket(stale_bucket_block(page), a, page) || any_in_bucket(STALE_UP, a, page));
 }
 
-/* It has been chosen from one candidate, which counts as a choice. */
-static void choose_walk(void)
+/* Can one of the CPU's own pending stores be to what a walk has read? */
+static bool own_on_path(struct hw_cpu *c, const struct hw_leaf *l, uint64_t va)
 {
-	hw_m.ncand = 1;
+	const struct hw_walked *w = &hw_m.walked[va >> level_shift(2) & (WALKED - 1)];
+
+	if (pend_maybe(c, l->loc))
+		return true;
+	for (unsigned i = 0; i < w->nup; i++)
+		if (pend_maybe(c, w->up[i]))
+			return true;
+	return false;
+}
+
+/* One candidate, or a walk with and without own stores that it does not meet: it counts as a choice. */
+static void choose_walk(bool pending)
+{
+	hw_m.ncand = pending ? 3 : 1;
 	if (hw.cfg.xlate == HW_XLATE_ALTERNATE)
 		hw_m.alt++;
 	else if (hw.cfg.xlate == HW_XLATE_HASHED)
 		hw_pick(PICK_XLATE, 1);
 }
 
-/*
- * Most accesses: only a walk can serve them, and its leaf needs no update and permits them. False: nothing has happened
- * yet. What this does is what the evaluation below would come to.
- */
-static bool access_plain(struct hw_access *a)
+static uint32_t stale_gens(uint64_t page)
+{
+	return hw_m.stale_gen[stale_bucket_page(page)] + hw_m.stale_gen[stale_bucket_block(page)] +
+	       hw_m.stale_gen[STALE_UP];
+}
+
+/* The leaf needs no update and permits the access. */
+static inline bool suffices(const struct hw_access *a, uint64_t desc)
 {
 	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER);
 	const uint64_t must = need | (a->write ? HW_D_RDONLY : 0) | (a->fetch ? no_exec(a) : 0);
-	const uint32_t root = root_of(a->agent, a->va);
-	const bool picks = !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
-	struct hw_leaf l;
 
-	if (unlikely(hw.trace != NULL) || !root || !only_walk(a))
-		return false;
-	l = walk_coherent(root, a->va, true);
-	if (l.odd || (l.desc & must) != need)
-		return false;
-	if (picks && a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont)
-		return false; /* its siblings may serve as well */
-	if (picks)
-		choose_walk();
+	return (desc & must) == need;
+}
+
+static inline bool picks(const struct hw_access *a)
+{
+	return !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
+}
+
+/* Does the access see what is pending on its CPU? */
+static inline bool sees_pending(const struct hw_access *a)
+{
+	return !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend;
+}
+
+static void access_done(struct hw_access *a, const struct hw_served *s)
+{
+	const bool pending = sees_pending(a);
+
+	if (picks(a))
+		choose_walk(pending);
 	a->fault = HW_OK;
 	a->stale = a->set_af = a->set_dirty = false;
 	a->recorded = true;
 	a->recorded_dirty = a->write;
-	a->level = l.level;
-	a->desc = l.desc;
-	a->slot = loc_ptr(l.loc);
-	a->pa = leaf_pa(&l, a->va, false);
+	a->level = s->level;
+	a->desc = s->desc;
+	a->slot = loc_ptr(s->loc);
+	a->pa = s->pa;
+	if (pending && a->write)
+		pend_drain_older(a->agent);
+}
+
+/* As the last access of this page by this agent. */
+static bool access_again(struct hw_access *a, const struct hw_served *s)
+{
+	if (s->page != a->va >> hw_m.page_shift || s->epoch != hw_m.epoch || s->agent != a->agent ||
+	    coh_read(s->loc) != s->desc || !suffices(a, s->desc))
+		return false;
+	if (sees_pending(a) &&
+	    (hw_m.cpu[a->agent].pending_up != s->upper || pend_maybe(&hw_m.cpu[a->agent], s->loc)))
+		return false;
+	if (picks(a) && (!s->alone || s->stale != stale_gens(s->page << hw_m.page_shift) ||
+			 (s->level == 3 && block_of(s->loc)->ncont)))
+		return false;
+	access_done(a, s);
+	return true;
+}
+
+/*
+ * Most accesses: only a walk of memory can serve them, and its leaf needs no update and permits them. False: nothing has
+ * happened yet. What this does is what the evaluation above comes to.
+ */
+static bool access_plain(struct hw_access *a)
+{
+	struct hw_served *s = &hw_m.served[((a->va >> hw_m.page_shift) + 5 * a->agent) & (SERVED - 1)];
+	const uint32_t root = root_of(a->agent, a->va);
+	struct hw_leaf l;
+
+	if (unlikely(hw.trace != NULL) || !root)
+		return false;
+	if (access_again(a, s))
+		return true;
+	l = walk_coherent(root, a->va, true);
+	if (l.odd || l.misfit || !suffices(a, l.desc) ||
+	    (sees_pending(a) && own_on_path(&hw_m.cpu[a->agent], &l, a->va)))
+		return false;
+	if (picks(a) && ((a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont) || any_stale(a)))
+		return false;
+	*s = (struct hw_served){.page = a->va >> hw_m.page_shift,
+				.desc = l.desc,
+				.pa = leaf_pa(&l, a->va, false),
+				.epoch = hw_m.epoch,
+				.loc = l.loc,
+				.stale = stale_gens(a->va),
+				.agent = a->agent,
+				.level = l.level,
+				.upper = a->agent < HW_MAX_CPU ? hw_m.cpu[a->agent].pending_up : 0,
+				.seen = !a->fresh,
+				.alone = picks(a) && !a->dep};
+	access_done(a, s);
 	return true;
 }
 
