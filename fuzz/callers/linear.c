@@ -389,7 +389,7 @@ static void check_entry(uint64_t va, unsigned level, uint64_t v, unsigned id)
 }
 
 /* Runs of a table made by a split that could have the contiguous bit, and have not: one at each boundary may. */
-static void check_runs(const uint64_t *t, unsigned level, unsigned id)
+static void check_runs(const uint64_t *t, uint64_t va, unsigned level, unsigned id)
 {
 	const unsigned run = 1u << (level == 3 ? ex.geo->cont_bits : ex.geo->cont2_bits);
 	unsigned without = 0;
@@ -399,9 +399,11 @@ static void check_runs(const uint64_t *t, unsigned level, unsigned id)
 
 		without += (v & HW_D_VALID) && !(v & HW_D_CONT) && (level == 3 || (v & 3) == 1);
 	}
-	if (without > 2u + lin.exclusive && id == OP_split)
-		ex_finding("cost", op_descs[id].name, "cont-lost",
-			   "%u runs of the new level %u table are not contiguous", without, level);
+	if (without <= 2u + lin.exclusive || id != OP_split)
+		return;
+	ex_about(va);
+	ex_finding("cost", op_descs[id].name, "cont-lost", "%u runs of the new level %u table are not contiguous",
+		   without, level);
 }
 
 /* What an audit of one table has found right, and what is therefore right without another look. */
@@ -483,7 +485,7 @@ void lin_audit(unsigned id)
 		va |= lin.half;
 		audit_table(i, va, level, id);
 		if (!(lin.known[i / 64] & bit) && level >= 2 && !ex.stop)
-			check_runs(hw_table_va((uint64_t)i << HW_FRAME_SHIFT), level, id);
+			check_runs(hw_table_va((uint64_t)i << HW_FRAME_SHIFT), va, level, id);
 		lin.known[i / 64] |= bit;
 	}
 }
@@ -501,6 +503,7 @@ static bool has_now(uint64_t va, unsigned bits)
 
 static void wx_finding(uint64_t va, const char *how)
 {
+	ex_about(va);
 	ex_finding("context", op_descs[OP_set_memory].name, "writable-and-executable", "kernel address %#llx: %s",
 		   (unsigned long long)va, how);
 }

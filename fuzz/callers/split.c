@@ -133,7 +133,8 @@ static unsigned action_of(const struct rec *r)
 		return 5 + (r->b & 15) % PT_NSETMEM;
 	}
 }
-_Static_assert(5 + PT_NSETMEM <= FN_ACTION && SPOT_N <= FN_SPOT, "every action and spot has a place");
+_Static_assert(5 + PT_NSETMEM <= (int)FN_ACTION && (int)SPOT_N <= (int)FN_SPOT,
+	       "every action and spot has a place");
 
 /* For coverage: what is done to which leaf, where. */
 static void features(const struct split_range *a)
@@ -485,8 +486,10 @@ static void repaint_judge(void)
 		}
 		check_ptes(&a);
 	}
-	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3)
+	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3) {
+		ex_about(base + lin.env.text.start);
 		ex_finding("cost", op_descs[OP_repaint].name, "text-split", "the alias of text is mapped by pages");
+	}
 }
 
 int run_repaint(const struct rec *r, struct rec *eff)
@@ -550,9 +553,11 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 
 	w->calls++;
 	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || (asks && w->calls == w->skip));
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "level %u entry of %#llx", level,
 			   (unsigned long long)addr);
+	}
 	if (asks && w->calls == w->skip)
 		walk->action = PT_ACTION_CONTINUE;
 	if (asks && w->calls == w->again) {
@@ -580,9 +585,11 @@ static int probe_hole(uint64_t addr, uint64_t next, int depth, struct pt_walk *w
 	struct walk_probe *w = walk->priv;
 	const char *bad = ref_ks_walk_hole(&w->ref, addr, next);
 
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "hole of level %d at %#llx", depth,
 			   (unsigned long long)addr);
+	}
 	return 0;
 }
 
