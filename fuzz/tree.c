@@ -40,14 +40,15 @@ struct note {
 	enum { N_PENDING, N_LATE, N_TLB, N_EARLY } kind;
 	uint8_t agents, level;
 	bool ending;
-	unsigned n; /* entries of a run, else 1 */
+	unsigned n;    /* entries of a run, else 1 */
+	unsigned more; /* of a table that is gone: pages that continue this one */
 	uint64_t va, val;
 };
 
 struct cell {
 	const uint64_t *p;
 	uint64_t v, va;
-	unsigned nnote;
+	unsigned nnote, lost;
 	struct note note[MAX_NOTES];
 };
 
@@ -67,7 +68,7 @@ static unsigned nmarks;
 static struct hw_cached cached[MAX_CACHED];
 static unsigned ncached;
 static bool drawn[HW_MAX_FRAMES];
-static bool draw_all;
+static bool draw_all, draw_early;
 static struct {
 	FILE *f;
 	unsigned n, lost;
@@ -214,10 +215,40 @@ static bool leads_to_mark(const uint64_t *t, unsigned level)
 
 /* --- what an entry is */
 
-static void add_note(struct cell *c, const struct note *n)
+/* Does b say of the next page, run or block what a says? */
+static bool value_follows(const struct root *r, uint64_t a, uint64_t b, unsigned level)
 {
+	if (hw_is_poison(a) || hw_is_poison(b))
+		return hw_is_poison(a) && hw_is_poison(b);
+	if (maps(r, a, level))
+		return b == a + (1ull << shift_of(level));
+	return a == b && !table_of(a, level);
+}
+
+/* What is left of a table that is gone: does n continue the note? */
+static bool continues(const struct table *t, const struct note *a, const struct note *n)
+{
+	const uint64_t off = (uint64_t)a->more << shift_of(n->level);
+
+	return n->level != t->level && a->kind == n->kind && a->agents == n->agents && a->level == n->level &&
+	       a->ending == n->ending && a->n == 1 && n->n == 1 &&
+	       n->va == a->va + off + (1ull << shift_of(n->level)) &&
+	       value_follows(t->root, maps(t->root, a->val, a->level) ? a->val + off : a->val, n->val, n->level);
+}
+
+static void add_note(const struct table *t, struct cell *c, const struct note *n)
+{
+	if (n->kind == N_EARLY && !draw_early)
+		return;
+	for (unsigned i = 0; i < c->nnote; i++)
+		if (continues(t, &c->note[i], n)) {
+			c->note[i].more++;
+			return;
+		}
 	if (c->nnote < MAX_NOTES)
 		c->note[c->nnote++] = *n;
+	else
+		c->lost++;
 }
 
 /* A translation below this entry whose table is gone stands beside the entry. */
@@ -243,11 +274,11 @@ static void note_cached(const struct table *t, struct cell *c)
 		n.kind = N_TLB;
 		n.agents = k->tlb;
 		if (n.agents)
-			add_note(c, &n);
+			add_note(t, c, &n);
 		n.kind = N_EARLY;
 		n.agents = k->early & (uint8_t)~k->tlb;
 		if (n.agents)
-			add_note(c, &n);
+			add_note(t, c, &n);
 	}
 }
 
@@ -262,32 +293,22 @@ static struct cell look(const struct table *t, unsigned i)
 		n.kind = N_PENDING;
 		n.agents = (uint8_t)(1u << cpu);
 		if (hw_look_pending(cpu, c.p, &n.val) && n.val != c.v)
-			add_note(&c, &n);
+			add_note(t, &c, &n);
 	}
 	if (hw_look_late(c.p, &agent, &n.val)) {
 		n.kind = N_LATE;
 		n.agents = (uint8_t)(1u << agent);
-		add_note(&c, &n);
+		add_note(t, &c, &n);
 	}
 	if (ncached)
 		note_cached(t, &c);
 	return c;
 }
 
-/* Does b say of the next page, run or block what a says? */
-static bool value_follows(const struct root *r, uint64_t a, uint64_t b, unsigned level)
-{
-	if (hw_is_poison(a) || hw_is_poison(b))
-		return hw_is_poison(a) && hw_is_poison(b);
-	if (maps(r, a, level))
-		return b == a + (1ull << shift_of(level));
-	return a == b && !table_of(a, level);
-}
-
 static bool note_follows(const struct root *r, const struct note *a, const struct note *b)
 {
 	if (a->kind != b->kind || a->agents != b->agents || a->level != b->level || a->ending != b->ending ||
-	    a->n != b->n)
+	    a->n != b->n || a->more != b->more)
 		return false;
 	if (a->va == b->va)
 		return a->val == b->val;
@@ -296,12 +317,20 @@ static bool note_follows(const struct root *r, const struct note *a, const struc
 
 static bool follows(const struct root *r, const struct cell *a, const struct cell *b, unsigned level)
 {
-	if (!value_follows(r, a->v, b->v, level) || a->nnote != b->nnote)
+	if (!value_follows(r, a->v, b->v, level) || a->nnote != b->nnote || a->lost || b->lost)
 		return false;
 	for (unsigned i = 0; i < a->nnote; i++)
 		if (!note_follows(r, &a->note[i], &b->note[i]))
 			return false;
 	return true;
+}
+
+/* Also those that no level has. */
+static int slot_of(const uint64_t *p)
+{
+	if (!kmap.on || p < kmap.env.fixmap_ptep || p >= kmap.env.fixmap_ptep + HW_ALIAS_SLOTS)
+		return -1;
+	return (int)(p - kmap.env.fixmap_ptep);
 }
 
 /* Place of the linear map, SPOT_N: none. */
@@ -314,9 +343,12 @@ static unsigned spot_of(uint64_t va)
 	return s;
 }
 
-static bool same_place(const struct root *r, uint64_t a, uint64_t b)
+/* A slot of the fixmap stands alone, and so does what is known by a name of its own. */
+static bool same_place(const struct root *r, const struct cell *a, const struct cell *b)
 {
-	return !split_on() || !is_kernel(r) || spot_of(a) == spot_of(b);
+	if (slot_of(a->p) >= 0)
+		return false;
+	return !split_on() || !is_kernel(r) || spot_of(a->va) == spot_of(b->va);
 }
 
 /* The next group from entry i on that says something. */
@@ -336,7 +368,7 @@ static bool next_group(const struct table *t, unsigned i, struct group *g)
 	prev = g->c;
 	while (!mark_at(frame, (int)i) && ++i < entries() && !mark_at(frame, (int)i)) {
 		c = look(t, i);
-		if (!follows(t->root, &prev, &c, t->level) || !same_place(t->root, prev.va, c.va))
+		if (!follows(t->root, &prev, &c, t->level) || !same_place(t->root, &prev, &c))
 			break;
 		g->last = i;
 		prev = c;
@@ -457,13 +489,6 @@ static void add_slot(char *buf, size_t cap, const struct table *t, uint64_t v)
 		add(buf, cap, "maps table %u (level %u%s)", (unsigned)frame, f.level, f.live ? "" : ", freed");
 }
 
-static int slot_of(const uint64_t *p)
-{
-	if (!kmap.on || p < kmap.env.fixmap_ptep || p >= kmap.env.fixmap_ptep + FIX_NSLOTS)
-		return -1;
-	return (int)(p - kmap.env.fixmap_ptep);
-}
-
 static void add_agents(char *buf, size_t cap, unsigned mask)
 {
 	const char *sep = "cpu";
@@ -482,7 +507,7 @@ static void note_text(char *buf, size_t cap, const struct table *t, const struct
 {
 	static const char *const of[] = {"pending in ", "promised by hardware of ", "TLB of ", "early walk of "};
 	const bool walk = n->kind == N_TLB && is_table(n->val, n->level);
-	const unsigned count = n->n > 1 ? n->n : n->level == t->level ? g->last - g->first + 1 : 1;
+	const unsigned count = n->n > 1 ? n->n : n->level == t->level ? g->last - g->first + 1 : n->more + 1;
 
 	const unsigned i = g->first - (unsigned)((g->c.va - n->va) >> shift_of(t->level));
 
@@ -536,16 +561,19 @@ static void add_place(char *buf, size_t cap, const struct table *t, const struct
 	static const char *const slots[] = {"FIX_PTE", "FIX_PMD", "FIX_PUD", "FIX_P4D", "FIX_PGD"};
 	const unsigned n = g->last - g->first + 1;
 	const uint64_t va = g->c.va;
+	const int slot = slot_of(g->c.p);
 
-	if (slot_of(g->c.p) >= 0)
-		add(buf, cap, " (slot %s)", slots[slot_of(g->c.p)]);
+	if (slot >= FIX_NSLOTS)
+		add(buf, cap, " (no slot)");
+	else if (slot >= 0)
+		add(buf, cap, " (slot %s)", slots[slot]);
 	else if (!is_kernel(t->root) && t->root->asid && t->level == 3)
 		add_window(buf, cap, ex.va, va, n);
 	else if (is_kernel(t->root) && ex.kernel.on && t->level == 3)
 		add_window(buf, cap, ex.kernel.va, va, n);
 	else if (is_kernel(t->root) && split_on() && !table_of(g->c.v, t->level))
 		add_spot(buf, cap, va);
-	if (!mark_at(frame_of(t->t), (int)g->first) || !is_kernel(t->root) || slot_of(g->c.p) >= 0)
+	if (!mark_at(frame_of(t->t), (int)g->first) || !is_kernel(t->root) || slot >= 0)
 		return;
 	if (kmap.on)
 		add(buf, cap, " (page %#llx)",
@@ -609,7 +637,8 @@ static bool child_table(const struct table *t, const struct group *g, struct tab
 static bool is_said(const struct group *prev, const struct note *n)
 {
 	for (unsigned i = 0; n->n > 1 && i < prev->c.nnote; i++)
-		if (!memcmp(&prev->c.note[i], n, sizeof(*n)))
+		if (prev->c.note[i].va == n->va && prev->c.note[i].val == n->val &&
+		    prev->c.note[i].kind == n->kind && prev->c.note[i].agents == n->agents)
 			return true;
 	return false;
 }
@@ -643,8 +672,27 @@ static void draw_group(const struct table *t, const struct group *g, const struc
 		note_text(text, sizeof(text), t, g, &g->c.note[i]);
 		put(below, deeper ? "|   " : "    ", text, NULL);
 	}
+	snprintf(text, sizeof(text), "... and %u more of that kind", g->c.lost);
+	if (g->c.lost)
+		put(below, deeper ? "|   " : "    ", text, NULL);
 	if (deeper)
 		draw_table(&child, below);
+}
+
+/* Marked places that run out of the table. */
+static unsigned draw_beyond(const struct table *t, const char *prefix, bool last)
+{
+	unsigned n = 0;
+	char text[60];
+
+	for (unsigned i = 0; i < nmarks; i++) {
+		if (marks[i].frame != frame_of(t->t) || marks[i].index < (int)entries())
+			continue;
+		snprintf(text, sizeof(text), "[%d] beyond the table's %u entries", marks[i].index, entries());
+		put(prefix, last ? "`- " : "|- ", text, &marks[i]);
+		n++;
+	}
+	return n;
 }
 
 /* Twice through the entries: the first time finds the last one that is shown. */
@@ -652,8 +700,11 @@ static void draw_table(const struct table *t, const char *prefix)
 {
 	unsigned shown = 0, others = 0, end = 0;
 	struct group g, prev = {.first = 0};
+	bool beyond = false;
 	char text[40];
 
+	for (unsigned i = 0; i < nmarks; i++)
+		beyond |= marks[i].frame == frame_of(t->t) && marks[i].index >= (int)entries();
 	drawn[frame_of(t->t)] = true;
 	for (unsigned i = 0; next_group(t, i, &g); i = g.last + 1) {
 		if (is_shown(t, &g, shown)) {
@@ -667,10 +718,11 @@ static void draw_table(const struct table *t, const char *prefix)
 	for (unsigned i = 0; next_group(t, i, &g); i = g.last + 1)
 		if (is_shown(t, &g, shown)) {
 			shown++;
-			draw_group(t, &g, &prev, prefix, g.first == end && !others);
+			draw_group(t, &g, &prev, prefix, g.first == end && !others && !beyond);
 			prev = g;
 		}
 	snprintf(text, sizeof(text), "%s%u other%s", others ? "... " : "", others, others == 1 ? "" : "s");
+	shown += draw_beyond(t, prefix, !others);
 	if (others)
 		put(prefix, "`- ", text, NULL);
 	else if (!shown)
@@ -761,9 +813,10 @@ static void draw_roots(void)
 			draw_root(&(struct root){"a dead address space's tables", ex.dead_root[c], f.asid, 0});
 }
 
-static void draw(FILE *f, bool all, bool lost)
+static void draw(FILE *f, bool all, bool lost, bool early)
 {
 	draw_all = all;
+	draw_early = all || early;
 	out.f = f;
 	out.n = out.lost = ncached = 0;
 	memset(drawn, 0, sizeof(drawn));
@@ -772,12 +825,13 @@ static void draw(FILE *f, bool all, bool lost)
 	draw_roots();
 	draw_unlinked(all || lost);
 	if (out.lost)
-		fprintf(f, "      ... %u more lines; --tables draws everything\n", out.lost);
+		fprintf(f, "      ... %u more line%s; --tables draws everything\n", out.lost,
+			out.lost == 1 ? "" : "s");
 }
 
 void tree_draw(FILE *f, bool all)
 {
-	draw(f, all, false);
+	draw(f, all, false, true);
 }
 
 /* --- what a finding is about */
@@ -787,8 +841,8 @@ static struct {
 	uint64_t step;
 	struct space *sp;
 	unsigned cpu;
-	int slot;
-	struct hw_trace culprit, marked; /* kind HW_T_CTXSYNC: none */
+	const void *refused;
+	struct hw_trace culprit, marked, load; /* kind HW_T_CTXSYNC: none */
 	struct hw_access access;
 	bool accessed;
 } at;
@@ -796,7 +850,7 @@ static struct {
 void tree_begin(void)
 {
 	memset(&at, 0, sizeof(at));
-	at.culprit.kind = at.marked.kind = HW_T_CTXSYNC;
+	at.culprit.kind = at.marked.kind = at.load.kind = HW_T_CTXSYNC;
 }
 
 static bool changes_table(const struct hw_trace *t)
@@ -823,6 +877,8 @@ void tree_event(const struct hw_trace *t)
 		at.access = *t->access;
 		at.accessed = true;
 	}
+	if (t->kind == HW_T_LOAD && !at.found && in_arena(t->p))
+		at.load = *t;
 	if (t->step == ex.mark && !at.found && changes_table(t))
 		at.marked = *t;
 	if (at.found && at.culprit.kind == HW_T_CTXSYNC && t->step == at.step &&
@@ -836,7 +892,7 @@ void tree_finding(void)
 	at.step = hw.step;
 	at.sp = ex.sp;
 	at.cpu = hw.cpu;
-	at.slot = hw_refused_slot();
+	at.refused = hw_refused();
 	/* The machine reports in the middle of a step; what is found by comparing is found between two. */
 	if (!strncmp(ex.out->sig, "access/", 7) || !strncmp(ex.out->sig, "state/", 6))
 		replay_tables();
@@ -900,19 +956,32 @@ static void mark_event(const struct hw_trace *t)
 		mark_cached_links(frame_of(t->p));
 }
 
+static bool is_class(const struct outcome *o, const char *cls)
+{
+	return !strncmp(o->sig, cls, strlen(cls));
+}
+
+/* What the machine refused, or what was read and followed to no table, has no event. */
+static void mark_refused(const struct outcome *o)
+{
+	if (is_class(o, "fixmap/") && !ex.about)
+		tree_mark(at.refused, false, "cpu%u goes through it", at.cpu);
+	if (strstr(o->sig, "/store-outside") || strstr(o->sig, "/freed-store"))
+		tree_mark(at.refused, false, "cpu%u stores there", at.cpu);
+	if ((strstr(o->sig, "/freed-read") || strstr(o->sig, "/not-a-table")) && at.load.kind == HW_T_LOAD)
+		tree_mark(at.load.p, false, "cpu%u has read it before, and follows it", at.cpu);
+}
+
 static void mark_finding(const struct outcome *o)
 {
-	const bool access = !strncmp(o->sig, "access/", 7), fixmap = !strncmp(o->sig, "fixmap/", 7);
-
-	if (fixmap && at.slot >= 0 && !ex.about)
-		tree_mark(kmap.env.fixmap_ptep + at.slot, false, "cpu%u goes through it", at.cpu);
-	if (at.culprit.kind != HW_T_CTXSYNC && !fixmap)
+	mark_refused(o);
+	if (at.culprit.kind != HW_T_CTXSYNC && !is_class(o, "fixmap/"))
 		mark_event(&at.culprit);
-	else if (access && at.accessed)
+	else if (is_class(o, "access/") && at.accessed)
 		mark_access(&at.access);
 	if (ex.about)
 		tree_mark_va(ex.about >> 55 & 1 ? hw_kernel_table() : at.sp->pt.root, ex.about, "the finding");
-	if (at.marked.kind != HW_T_CTXSYNC)
+	if (at.marked.kind != HW_T_CTXSYNC && at.marked.step != at.step)
 		mark_event(&at.marked);
 	if (o->page >= 0)
 		tree_mark_va(at.sp->pt.root, ex_addr((unsigned)o->page), "the finding");
@@ -943,5 +1012,5 @@ void tree_of_finding(FILE *f, bool all)
 	if (!all && !nmarks && !lost)
 		return;
 	fprintf(f, "    %s:\n", all ? "all tables" : at.found ? "tables at this step" : "tables");
-	draw(f, all, lost);
+	draw(f, all, lost, !strncmp(sig, "access/", 7) || strstr(sig, "unpublished"));
 }

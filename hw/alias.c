@@ -11,7 +11,6 @@
  */
 #include <sys/mman.h>
 #include "internal.h"
-#include "tables.h"
 
 #define ALIAS_ADDR  0x280000000000ull
 #define ALIAS_BYTES ((uint64_t)HW_ALIAS_SLOTS << HW_FRAME_SHIFT)
@@ -50,13 +49,6 @@ void *hw_alias_ptr(unsigned slot)
 	return (void *)(alias_base + ((uintptr_t)(slot % HW_ALIAS_SLOTS) << HW_FRAME_SHIFT));
 }
 
-static int refused = -1; /* not state: what a drawing asks */
-
-int hw_refused_slot(void)
-{
-	return refused;
-}
-
 static enum alias_result refuse(enum hw_finding f, const char *fn, int line)
 {
 	hw_find(f, fn, line);
@@ -70,12 +62,12 @@ enum alias_result alias_resolve(const void **p, bool write, const char *fn, int 
 	struct hw_access a = {.agent = hw.cpu, .priv = true};
 	uint64_t now;
 
-	refused = -1;
+	look_refused = NULL;
 	if ((uintptr_t)*p < NULL_BYTES)
 		return refuse(HW_F_FIXMAP_EMPTY, fn, line);
 	if (!alias_base || off >= ALIAS_BYTES)
 		return ALIAS_NONE;
-	refused = (int)(slot + (in >> hw_m.page_shift));
+	look_refused = hw_m.alias_ptep + slot + (in >> hw_m.page_shift);
 	/* An index beyond the page runs into the next slot's page. */
 	a.va = hw_m.alias_va + ((slot + (in >> hw_m.page_shift)) << hw_m.page_shift);
 	now = hw_peek(hw_m.alias_ptep + slot + (in >> hw_m.page_shift));

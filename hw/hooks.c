@@ -41,6 +41,7 @@ static inline bool loc_live(uint32_t loc, uint64_t off)
 
 static __attribute__((noinline)) void bad_store(uint32_t loc, const char *fn, int line)
 {
+	look_refused = loc_ptr(loc);
 	hw_find(frame_of(loc)->state == FRAME_FREED ? HW_F_FREED_STORE : HW_F_OUTSIDE, fn, line);
 }
 

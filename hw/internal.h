@@ -425,6 +425,8 @@ void stale_drop(struct hw_stale *e, unsigned tlb, unsigned early);
 void stale_sync(unsigned cpu);
 void stale_retire(unsigned asid, unsigned loaded);
 bool stale_reaches_page(uint64_t pa);
+/* look.c: entry of the slot, or place of the store, that was refused last (not state: a drawing asks) */
+extern const void *look_refused;
 /* alias.c: pointers into temporary mappings */
 enum alias_result {
 	ALIAS_NONE,    /* p is none of them */

@@ -51,7 +51,8 @@ bool hw_look_cached(unsigned *at, struct hw_cached *c);
 uint64_t hw_canon_va(uint64_t va);
 /* TTBR1's table, or NULL. */
 const void *hw_kernel_table(void);
-/* Slot of the latest access that alias_resolve() refused; -1: it was no slot but a null pointer. */
-int hw_refused_slot(void);
+/* What the latest store or access that was refused was about: the place of the store, the entry of the slot that it went
+ * through; NULL: a null pointer. */
+const void *hw_refused(void);
 
 #endif
