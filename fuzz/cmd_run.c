@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz/cmd.h"
+#include "fuzz/features.h"
 #include "fuzz/hazard.h"
 
 static struct prog input, work;
@@ -201,16 +202,33 @@ static bool print_shares(void)
 	return good && percent(effective, ops) >= 80;
 }
 
-/* What the engines see beside edges of the implementation, see ex_feature(). */
+static unsigned count_features(const uint8_t *seen, unsigned from, unsigned to)
+{
+	unsigned n = 0;
+
+	for (unsigned i = from; i < to; i++)
+		n += seen[i] != 0;
+	return n;
+}
+
+/* What the engines see beside edges of the implementation: see features.h. */
 static void print_features(const uint8_t *seen)
 {
-	unsigned n[2] = {0};
+	static const struct {
+		const char *what;
+		unsigned from, to;
+	} family[] = {{"of ops on states of a block", FEATURE_STATE, FEATURE_PREV},
+		      {"of ops after ops", FEATURE_PREV, FEATURE_KSEAM},
+		      {"of kernel calls", FEATURE_KSEAM, FEATURE_CREATE},
+		      {"of creation", FEATURE_CREATE, FEATURE_SPOT},
+		      {"of splits", FEATURE_SPOT, FEATURE_EVENT},
+		      {"of events at steps of a function", FEATURE_EVENT, FEATURE_END}};
 
-	for (unsigned i = 0; i < EXEC_NFEATURES; i++)
-		n[i >= EXEC_NFEATURES / 2] += seen[i] != 0;
-	printf("\nstate features: %u of ops on states of a block, %u of events at steps of a function; room for %u "
-	       "each\n",
-	       n[0], n[1], EXEC_NFEATURES / 2);
+	printf("\nstate features:");
+	for (unsigned i = 0; i < sizeof(family) / sizeof(family[0]); i++)
+		printf("%s %u %s (room for %u)", i ? "," : "", count_features(seen, family[i].from, family[i].to),
+		       family[i].what, family[i].to - family[i].from);
+	printf("\n");
 }
 
 int cmd_stats(const struct cmd_args *a)

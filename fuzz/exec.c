@@ -236,7 +236,7 @@ static void fire_at(struct opctx *c, enum hw_class cls, const char *fn)
 		if (c->fired >> i & 1 || e->anchor == HW_C_OTHER)
 			continue;
 		if ((e->anchor == HW_C_ANY || e->anchor == cls) && c->ord[e->anchor] == e->nr) {
-			ex_feature(2048 + (name_hash(fn) * 31 + cls * 8 + e->kind) % 2048);
+			feature_event(name_hash(fn) * 31 + cls * 8 + e->kind);
 			fire(c, i);
 		} else {
 			armed |= (uint8_t)(1u << e->anchor);

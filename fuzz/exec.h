@@ -49,7 +49,7 @@ void exec_effective(struct prog *p);
 extern void (*exec_at_end)(void);
 
 /* State features: index < EXEC_NFEATURES, set to 1 when seen (never incremented); engines read the array. */
-#define EXEC_NFEATURES 4096
+#define EXEC_NFEATURES 4736    /* features.h lays it out */
 extern uint8_t *exec_features; /* points at a sink unless the engine provides its array */
 
 /* Legal differences: named, with reason and citation, and how often each was used. */

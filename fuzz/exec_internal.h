@@ -9,6 +9,7 @@
 
 #include "cost.h"
 #include "exec.h"
+#include "features.h"
 #include "fiber.h"
 #include "hazard.h"
 #include "hw/hw.h"
@@ -48,7 +49,7 @@ struct space {
 	uint64_t *leaf[REF_TABLES];	  /* level-3 tables, NULL when freed */
 	uint64_t *pmdp[REF_TABLES];	  /* level-2 entries above them */
 	uint8_t block_state[PROG_BLOCKS]; /* coarse state, for features */
-	uint8_t block_prev[PROG_BLOCKS];  /* op before on that block */
+	uint8_t block_prev[PROG_BLOCKS];  /* enum feature_user of the op before on that block */
 	/* What the last audit of each block read, and the A/D it gathered from folded entries. */
 	uint64_t seen[REF_MAX_PAGES];
 	uint64_t gather[PROG_BLOCKS];
@@ -217,11 +218,6 @@ static inline void ex_observe(uint64_t x)
 {
 	ex.hash = (ex.hash ^ x) * 0x9e3779b97f4a7c15ull;
 	ex.hash ^= ex.hash >> 29;
-}
-
-static inline void ex_feature(unsigned i)
-{
-	exec_features[i % EXEC_NFEATURES] = 1;
 }
 
 /* First finding wins. `op` is an op name or a kernel function; words only. */

@@ -116,6 +116,12 @@ static const ref_contract contracts[API_END] = {
 	[API_arch_tlbbatch_add_pending] = promises_nothing,
 };
 
+static const uint8_t sorts[API_END] = {
+#define X(name) [OP_##name] = FU_##name,
+	FEATURE_USER(X)
+#undef X
+};
+
 const char *seam_name(unsigned id)
 {
 	static const char *const api[] = {
@@ -201,9 +207,8 @@ void(seam_begin)(struct ref_op *op, uint8_t id, unsigned page, unsigned nr)
 	op->page = page;
 	op->nr = nr;
 	shape = off ? 1u : nr & (ex.cont - 1) ? 2u : 0u;
-	ex_feature((id * 8u + ex.sp->block_state[b]) * 4 + shape);
-	ex_feature(1024 + (id * 32u + ex.sp->block_prev[b]) % 1024);
-	ex.sp->block_prev[b] = id;
+	feature_state(sorts[id], ex.sp->block_prev[b], ex.sp->block_state[b], shape);
+	ex.sp->block_prev[b] = sorts[id];
 	c->outside_n = 0;
 	ref_begin(&ex.sp->mm, op, contracts[id]);
 	if (op->ret != REF_RET_LOCKLESS && !op->flushes) {

@@ -11,6 +11,12 @@
 
 #define K (&ex.kernel.ref)
 
+static const uint8_t sorts[API_END] = {
+#define X(name) [OP_##name] = FK_##name,
+	FEATURE_KERNEL(X)
+#undef X
+};
+
 static unsigned task_id(const struct task *t)
 {
 	return (unsigned)(t - ex.task);
@@ -139,7 +145,7 @@ void kseam_begin(struct kcall *c, enum ref_k_kind kind)
 	const struct ref_k_op *op = &c->op;
 	const bool lazy = ref_k_is_lazy(K, op->task, op->in_interrupt);
 
-	ex_feature((op->id * 8u + lazy * 4u + op->in_interrupt * 2u + op->run) * 4 + (op->nr > 1));
+	feature_kseam(sorts[op->id], lazy * 4u + op->in_interrupt * 2u + op->run, op->nr > 1);
 	call_starts(c);
 	ref_k_begin(K, &c->op, kind);
 	note_begin(op->page, op->page + op->nr);
@@ -291,7 +297,7 @@ void(kseam_lazy)(enum ref_k_verb verb)
 		return;
 	c.op.id = (uint8_t)id;
 	memcpy(pending, K->task[c.op.task].pending, sizeof(pending));
-	ex_feature((id * 8u + K->task[c.op.task].depth % 4 * 2 + c.op.in_interrupt) * 4);
+	feature_kseam(sorts[id], K->task[c.op.task].depth % 4 * 2u + c.op.in_interrupt, false);
 	was = ref_k_is_lazy(K, c.op.task, c.op.in_interrupt);
 	call_starts(&c);
 	cost_begin(&c.cost);

@@ -25,6 +25,7 @@
 #define STALE_BUCKET (STALE_HASH + 1)
 #define LATE_MAX     8
 #define WALKED	     16
+#define SERVED	     16
 #define NIL	     0xffffu
 #define LOCK_MAX     64
 #define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
@@ -88,6 +89,7 @@ struct hw_cpu {
 	/* Pending stores by pend_hash() of their place, page clears by frame, those with `own`: fast reject of forwarding. */
 	uint8_t cnt[PEND_HASH], clears[HW_MAX_FRAMES];
 	unsigned nown;
+	uint32_t pending_up; /* how often a store to a table above level 3 became pending (not state) */
 	uint32_t group;
 	/* Ticks of this CPU's last DSBs: [0] any domain, [1] inner shareable or wider. */
 	uint64_t dsb_st[2];  /* that order its own stores (full or ST) */
@@ -159,10 +161,22 @@ struct hw_agent_ctx {
 /* Where a walk of coherent memory has found the last table of an address, and its level; nothing on the way has changed
  * while the epoch is the same. */
 struct hw_walked {
-	uint64_t key; /* address bits above a level-3 table */
-	uint32_t root, epoch;
+	uint64_t key;		     /* address bits above a level-3 table */
+	uint32_t root, epoch, up[4]; /* the entries above that table, root first */
 	uint16_t frame;
-	uint8_t level;
+	uint8_t level, nup;
+};
+
+/* An access that a walk served and nothing else could: the next one to the page is the same while the epoch, the entry
+ * and these counts are. A cache, by page and agent. */
+struct hw_served {
+	uint64_t page, desc, pa;
+	uint32_t epoch, loc;
+	uint32_t stale; /* sum of stale_gen of the three buckets that the page can be in */
+	uint32_t upper; /* pending_up of the CPU */
+	uint8_t agent, level;
+	bool seen;  /* nothing that was pending on its CPU was in the way */
+	bool alone; /* no stale value could serve it either, whatever the personality */
 };
 
 struct hw_priv {
@@ -187,13 +201,14 @@ struct hw_priv {
 	unsigned frame_top, frame_rotor; /* frames ever used are below frame_top */
 	uint32_t epoch;			 /* changes whenever reachability or a VA base may */
 	uint64_t tick, seq;
-	unsigned npend; /* of all CPUs */
+	unsigned npend;			 /* of all CPUs */
 	uint16_t pending[HW_MAX_FRAMES]; /* of those, by frame */
 	unsigned nlate;
 	/* Blocks with a store, a drain or an update since hw_touched() asked (not state: the driver's shortcut). */
 	uint64_t touched[HW_MAX_FRAMES][MAX_BLOCKS / 64];
 	unsigned ncand; /* ways the last access could have gone (for exhaustive tests; not state) */
 	struct hw_walked walked[WALKED]; /* a cache, by the low bits of the key */
+	struct hw_served served[SERVED];
 	uint32_t pick_last, pick_ord, alt;
 	struct hw_agent_ctx ctx[HW_MAX_AGENT];
 	struct hw_late late[LATE_MAX];
@@ -204,6 +219,7 @@ struct hw_priv {
 		int8_t held, last; /* CPU + 1 that holds it; CPU + 1 that released it last */
 	} lock[LOCK_MAX];
 	uint16_t head[STALE_BUCKET];
+	uint32_t stale_gen[STALE_BUCKET]; /* how often a value came, or became usable again (not state) */
 	uint16_t free_head, newest, oldest, stale_top;
 	unsigned nstale, npages, nearly[HW_MAX_CPU]; /* all; cached single pages; early ones by CPU */
 	struct hw_stale stale[STALE_MAX];

@@ -119,6 +119,7 @@ void hw_reset(const struct hw_config *cfg)
 	hw_m.npend = hw_m.nlate = 0;
 	hw_m.pick_last = hw_m.pick_ord = hw_m.alt = 0;
 	memset(hw_m.walked, 0, sizeof(hw_m.walked));
+	memset(hw_m.served, 0, sizeof(hw_m.served));
 	memset(hw_m.ctx, 0, sizeof(hw_m.ctx));
 	memset(hw_m.current, 0, sizeof(hw_m.current));
 	hw_m.kernel_root = 0;

@@ -147,6 +147,7 @@ void pend_add(unsigned cpu, uint32_t loc, uint64_t v, bool clear, const char *fn
 		.line = line,
 	};
 	hw_m.npend++;
+	c->pending_up += frame_of(loc)->level < 3;
 	pend_tally(c, &pend_of(c)[c->npend - 1], 1);
 }
 

@@ -125,6 +125,7 @@ static void stale_refresh(struct hw_stale *e, const struct hw_stale *key)
 		memset(e->phi, e->hi, sizeof(e->phi));
 	}
 	hw_m.stale_by[i] = hw_m.by;
+	hw_m.stale_gen[e->bucket]++;
 	e->loc = key->loc;
 	e->tick = ++hw_m.tick;
 	e->writer = key->writer;
@@ -323,10 +324,11 @@ void stale_sync(unsigned cpu)
 {
 	uint16_t next;
 
-	for (uint16_t i = hw_m.oldest; hw_m.nearly[cpu] && i != NIL; i = next) {
+	/* Most have been replaced since the last one. */
+	for (uint16_t i = hw_m.newest; hw_m.nearly[cpu] && i != NIL; i = next) {
 		struct hw_stale *e = &hw_m.stale[i];
 
-		next = e->newer;
+		next = e->older;
 		if (e->early >> cpu & 1)
 			stale_drop(e, 0, 1u << cpu);
 	}

@@ -113,6 +113,22 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 	return l;
 }
 
+/* Where that walk has gone. */
+static void walk_note(struct hw_walked *w, uint32_t root, uint64_t va, const struct hw_leaf *l)
+{
+	uint32_t frame = root;
+
+	*w = (struct hw_walked){.key = va >> hw_m.shift[2],
+				.root = root,
+				.epoch = hw_m.epoch,
+				.frame = (uint16_t)(l->loc >> LOC_BITS),
+				.level = l->level};
+	for (unsigned level = hw_m.frame[root].level; level < l->level; level++) {
+		w->up[w->nup] = entry_loc(frame, level, va);
+		frame = (uint32_t)((coh_read(w->up[w->nup++]) & hw_m.oa_mask) >> HW_FRAME_SHIFT);
+	}
+}
+
 /* The same in coherent memory, mostly by looking at the last entry alone. */
 static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 {
@@ -131,11 +147,7 @@ static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 	}
 	l = walk_from(root, hw_m.frame[root].level, va, -1, VIEW_MEM, quiet);
 	if (!l.odd && !l.misfit)
-		*w = (struct hw_walked){.key = key,
-					.root = root,
-					.epoch = hw_m.epoch,
-					.frame = (uint16_t)(l.loc >> LOC_BITS),
-					.level = l.level};
+		walk_note(w, root, va, &l);
 	return l;
 }
 
@@ -213,29 +225,52 @@ static unsigned entry_in_run(uint64_t va, unsigned level)
 	return (unsigned)(va >> hw_m.shift[level]) & (run_entries(level) - 1);
 }
 
+/* May the agent translate va by it now? */
+static inline bool may_use(const struct hw_stale *e, unsigned agent, uint64_t va, unsigned asid, bool dep)
+{
+	const unsigned level = stale_level(e);
+
+	if (!((e->tlb | (dep ? 0 : e->early)) >> agent & 1) ||
+	    (va - e->va) >> (stale_cont(e) ? run_shift(level) : hw_m.shift[level]))
+		return false;
+	if (stale_cont(e) &&
+	    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
+		return false;
+	return stale_asid(e) == asid || (desc_is_leaf(e->val, level) && !(e->val & HW_D_NG));
+}
+
+static unsigned asid_of(unsigned agent, uint64_t va)
+{
+	return va & VA_KERNEL ? ASID_KERNEL : hw_m.ctx[agent].asid;
+}
+
 static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uint64_t va)
 {
-	const unsigned asid = va & VA_KERNEL ? ASID_KERNEL : hw_m.ctx[agent].asid;
+	const unsigned asid = asid_of(agent, va);
 
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
 		const unsigned level = stale_level(e);
-		const uint64_t size = 1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level]);
-		const bool leaf = desc_is_leaf(e->val, stale_level(e));
-		struct cand c = {.val = e->val, .tick = e->tick, .loc = e->loc, .level = (uint8_t)stale_level(e)};
 
-		if (!((e->tlb | (s->dep ? 0 : e->early)) >> agent & 1) || va - e->va >= size)
-			continue;
-		if (stale_cont(e) &&
-		    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
-			continue;
-		if (stale_asid(e) != asid && (!leaf || (e->val & HW_D_NG)))
-			continue;
-		c.tlb = e->tlb >> agent & 1;
-		c.i = i;
-		c.kind = desc_is_table(e->val, stale_level(e)) ? CAND_TABLE : CAND_LEAF;
-		cand_add(s, &c);
+		if (may_use(e, agent, va, asid, s->dep))
+			cand_add(s, &(struct cand){.val = e->val,
+						   .tick = e->tick,
+						   .loc = e->loc,
+						   .level = (uint8_t)level,
+						   .kind = desc_is_table(e->val, level) ? CAND_TABLE : CAND_LEAF,
+						   .tlb = e->tlb >> agent & 1,
+						   .i = i});
 	}
+}
+
+static bool any_in_bucket(unsigned bucket, const struct hw_access *a, uint64_t va)
+{
+	const unsigned asid = asid_of(a->agent, va);
+
+	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next)
+		if (may_use(&hw_m.stale[i], a->agent, va, asid, a->dep))
+			return true;
+	return false;
 }
 
 /*
@@ -582,58 +617,131 @@ static void access_trace(const struct hw_access *a)
 	hw.trace(&t);
 }
 
-/* Nothing but a walk now can serve the access, and memory is all that it reads. */
-static bool only_walk(const struct hw_access *a)
+/* Can something else than a walk serve the access? */
+static bool any_stale(const struct hw_access *a)
 {
-	const uint64_t va = a->va;
+	const uint64_t page = a->va >> hw_m.page_shift << hw_m.page_shift;
 
-	if (a->fresh)
-		return true;
-	if (a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend)
-		return false;
-	return hw.cfg.xlate == HW_XLATE_FRESH || !hw_m.nstale ||
-	       (hw_m.head[STALE_UP] & hw_m.head[stale_bucket_page(va)] & hw_m.head[stale_bucket_block(va)]) == NIL;
+	return hw_m.nstale &&
+	       (any_in_bucket(stale_bucket_page(page), a, page) ||
+		any_in_bucket(stale_bucket_block(page), a, page) || any_in_bucket(STALE_UP, a, page));
 }
 
-/* It has been chosen from one candidate, which counts as a choice. */
-static void choose_walk(void)
+/* Can one of the CPU's own pending stores be to what a walk has read? */
+static bool own_on_path(struct hw_cpu *c, const struct hw_leaf *l, uint64_t va)
 {
-	hw_m.ncand = 1;
+	const struct hw_walked *w = &hw_m.walked[va >> hw_m.shift[2] & (WALKED - 1)];
+
+	if (pend_maybe(c, l->loc))
+		return true;
+	for (unsigned i = 0; i < w->nup; i++)
+		if (pend_maybe(c, w->up[i]))
+			return true;
+	return false;
+}
+
+/* One candidate, or a walk with and without own stores that it does not meet: it counts as a choice. */
+static void choose_walk(bool pending)
+{
+	hw_m.ncand = pending ? 3 : 1;
 	if (hw.cfg.xlate == HW_XLATE_ALTERNATE)
 		hw_m.alt++;
 	else if (hw.cfg.xlate == HW_XLATE_HASHED)
 		hw_pick(PICK_XLATE, 1);
 }
 
-/*
- * Most accesses: only a walk can serve them, and its leaf needs no update and permits them. False: nothing has happened
- * yet. What this does is what the evaluation below would come to.
- */
-static bool access_plain(struct hw_access *a)
+static uint32_t stale_gens(uint64_t page)
+{
+	return hw_m.stale_gen[stale_bucket_page(page)] + hw_m.stale_gen[stale_bucket_block(page)] +
+	       hw_m.stale_gen[STALE_UP];
+}
+
+/* The leaf needs no update and permits the access. */
+static inline bool suffices(const struct hw_access *a, uint64_t desc)
 {
 	const uint64_t need = HW_D_AF | (a->priv ? 0 : HW_D_USER);
 	const uint64_t must = need | (a->write ? HW_D_RDONLY : 0) | (a->fetch ? no_exec(a) : 0);
-	const uint32_t root = root_of(a->agent, a->va);
-	const bool picks = !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
-	struct hw_leaf l;
 
-	if (unlikely(hw.trace != NULL) || !root || !only_walk(a))
-		return false;
-	l = walk_coherent(root, a->va, true);
-	if (l.odd || (l.desc & must) != need)
-		return false;
-	if (picks && a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont)
-		return false; /* its siblings may serve as well */
-	if (picks)
-		choose_walk();
+	return (desc & must) == need;
+}
+
+static inline bool picks(const struct hw_access *a)
+{
+	return !a->fresh && hw.cfg.xlate != HW_XLATE_FRESH;
+}
+
+/* Does the access see what is pending on its CPU? */
+static inline bool sees_pending(const struct hw_access *a)
+{
+	return !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend;
+}
+
+static void access_done(struct hw_access *a, const struct hw_served *s)
+{
+	const bool pending = sees_pending(a);
+
+	if (picks(a))
+		choose_walk(pending);
 	a->fault = HW_OK;
 	a->stale = a->set_af = a->set_dirty = false;
 	a->recorded = true;
 	a->recorded_dirty = a->write;
-	a->level = l.level;
-	a->desc = l.desc;
-	a->slot = loc_ptr(l.loc);
-	a->pa = leaf_pa(&l, a->va, false);
+	a->level = s->level;
+	a->desc = s->desc;
+	a->slot = loc_ptr(s->loc);
+	a->pa = s->pa;
+	if (pending && a->write)
+		pend_drain_older(a->agent);
+}
+
+/* As the last access of this page by this agent. */
+static bool access_again(struct hw_access *a, const struct hw_served *s)
+{
+	if (s->page != a->va >> hw_m.page_shift || s->epoch != hw_m.epoch || s->agent != a->agent ||
+	    coh_read(s->loc) != s->desc || !suffices(a, s->desc))
+		return false;
+	if (sees_pending(a) &&
+	    (hw_m.cpu[a->agent].pending_up != s->upper || pend_maybe(&hw_m.cpu[a->agent], s->loc)))
+		return false;
+	if (picks(a) && (!s->alone || s->stale != stale_gens(s->page << hw_m.page_shift) ||
+			 (s->level == 3 && block_of(s->loc)->ncont)))
+		return false;
+	access_done(a, s);
+	return true;
+}
+
+/*
+ * Most accesses: only a walk of memory can serve them, and its leaf needs no update and permits them. False: nothing has
+ * happened yet. What this does is what the evaluation above comes to.
+ */
+static bool access_plain(struct hw_access *a)
+{
+	struct hw_served *s = &hw_m.served[((a->va >> hw_m.page_shift) + 5 * a->agent) & (SERVED - 1)];
+	const uint32_t root = root_of(a->agent, a->va);
+	struct hw_leaf l;
+
+	if (unlikely(hw.trace != NULL) || !root)
+		return false;
+	if (access_again(a, s))
+		return true;
+	l = walk_coherent(root, a->va, true);
+	if (l.odd || l.misfit || !suffices(a, l.desc) ||
+	    (sees_pending(a) && own_on_path(&hw_m.cpu[a->agent], &l, a->va)))
+		return false;
+	if (picks(a) && ((a->agent != HW_SMMU && l.level == 3 && block_of(l.loc)->ncont) || any_stale(a)))
+		return false;
+	*s = (struct hw_served){.page = a->va >> hw_m.page_shift,
+				.desc = l.desc,
+				.pa = leaf_pa(&l, a->va, false),
+				.epoch = hw_m.epoch,
+				.loc = l.loc,
+				.stale = stale_gens(a->va),
+				.agent = a->agent,
+				.level = l.level,
+				.upper = a->agent < HW_MAX_CPU ? hw_m.cpu[a->agent].pending_up : 0,
+				.seen = !a->fresh,
+				.alone = picks(a) && !a->dep};
+	access_done(a, s);
 	return true;
 }
 

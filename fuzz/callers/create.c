@@ -145,15 +145,48 @@ static int ask(const struct call *c)
 	return err;
 }
 
+static unsigned sort_of(unsigned leaf, bool cont)
+{
+	return feature_leaf(!leaf ? 3 : leaf == ex.geo->table_bits ? 2 : 1, cont);
+}
+
+/* For coverage: what is mapped at the page. */
+static unsigned sort_there(uint64_t page)
+{
+	const struct ref_km_range *r = ref_km_find(&kmap.ref, page);
+
+	if (!r || r->now == REF_KM_NONE)
+		return 0;
+	return r->now == REF_KM_INVALID ? 1 : sort_of(r->leaf, r->cont);
+}
+
+static void features_before(const struct call *c, unsigned there)
+{
+	const unsigned flags = c->q.no_block * 4u + c->q.no_cont * 2u + !c->q.may_allocate;
+	bool cont;
+	const unsigned leaf = ref_km_leaf(&kmap.ref, &c->q, c->q.page, &cont);
+
+	ex_feature(FEATURE_SHAPE + (sort_of(leaf, cont) * FN_FLAGS + flags) * FN_LEAF + there);
+}
+
+static void features_after(const struct call *c, unsigned there, int err)
+{
+	const unsigned result = !err ? 0 : err == -PT_ENOMEM ? 1 : 2;
+
+	ex_feature(FEATURE_CREATE + (there * FN_FATE + c->fate.must) * FN_RESULT + result);
+}
+
 /* The call, judged. Under the lock. Returns whether it was served. */
 static bool create(struct call *c)
 {
+	const unsigned there = sort_there(c->q.page);
 	struct ref_verdict v;
 	unsigned tables;
 	uint64_t done;
 	int err;
 
 	kmap.req = c->q;
+	features_before(c, there);
 	c->fate = ref_km_fate(&kmap.ref, &c->q);
 	c->tables = kmap.tables;
 	c->alone = others_idle();
@@ -166,6 +199,7 @@ static bool create(struct call *c)
 	err = ask(c);
 	if (ex.stop)
 		return false;
+	features_after(c, there, err);
 	done = prefix(&c->q);
 	ref_km_create_end(&kmap.ref, &c->q, err ? done : c->q.nr);
 	log_call(c, err, done);

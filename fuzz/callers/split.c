@@ -116,13 +116,50 @@ static bool may_change(const struct split_place *s)
 	return !lin.lacks || (lin.repainted && (s->memory || !s->linear));
 }
 
+static unsigned action_of(const struct rec *r)
+{
+	switch (r->kind) {
+	case OP_split:
+		return 0;
+	case OP_split_range:
+		return 1;
+	case OP_repaint:
+		return 2;
+	case OP_walk:
+		return 3;
+	case OP_walk_free:
+		return 4;
+	default:
+		return 5 + (r->b & 15) % PT_NSETMEM;
+	}
+}
+_Static_assert(5 + PT_NSETMEM <= FN_ACTION && SPOT_N <= FN_SPOT, "every action and spot has a place");
+
+/* For coverage: what is done to which leaf, where. */
+static void features(const struct split_range *a)
+{
+	const struct rec *r = ex.cur->op.r;
+	const unsigned action = action_of(r), spot = spot_of(r);
+	const uint64_t lo = lin_va(a->lo), hi = lin_va(a->hi);
+	uint64_t desc;
+	const int level = lin_leaf(lo, &desc);
+	const unsigned leaf = level < 0		     ? 0
+			      : !(desc & HW_D_VALID) ? 1
+						     : feature_leaf((unsigned)level, desc & HW_D_CONT);
+	const unsigned edges = 2u * (lin_leaf_start(lo) == lo) + (lin_leaf_start(hi) == hi);
+
+	ex_feature(FEATURE_SPOT + action * FN_SPOT + spot);
+	ex_feature(FEATURE_FROM + spot * FN_FROM + (r->a >> 4 & 7));
+	ex_feature(FEATURE_SPLIT + (action * FN_LEAF + leaf) * FN_EDGES + edges);
+}
+
 static void op_begin(const struct split_range *a)
 {
 	lin.at = *a;
 	lin.busy[me()][0] = *a;
 	ex.cur->op.watched = true;
 	exec_listen();
-	ex_feature((ex.cur->op.r->kind * 16u + spot_of(ex.cur->op.r)) * 8u + (ex.cur->op.r->a >> 4 & 7));
+	features(a);
 }
 
 static void op_end(void)
