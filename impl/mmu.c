@@ -6,7 +6,8 @@
  * empty again when the function that set it returns, on errors too; a live entry changes in permissions or not at all.
  *
  * Levels that the configuration lacks are folded: their "table" is the entry of the level above, reached by the
- * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time.
+ * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time. With five levels none
+ * is folded, and descriptors have 52-bit addresses (lpa2): frames here stay below 48 bits, so bits [49:48] and [9:8] are 0.
  *
  * The three designs of thread 001 differ in who maps a table how often:
  *	remap	allocation maps a new table to clear it, population maps it again (up to 6.9)
@@ -246,6 +247,8 @@ static int table_enter(enum pt_fixmap k, uint64_t *parentp, uint64_t addr, const
 	} else {
 		if (!entry_is_table(parent))
 			return -PT_EINVAL;
+		if (BUG(table_alloc_before_look) && c->alloc == PT_ALLOC_LATE)
+			pgtable_alloc(k, c);
 		table = table_map(k, parent & PTE_ADDR, c);
 	}
 	*entryp = table + index_of(k, addr);
@@ -335,7 +338,8 @@ static int set_huge(enum pt_fixmap k, uint64_t *p, uint64_t phys, uint64_t prot,
 {
 	const uint64_t new = (phys | prot) & ~(PTE_TYPE_PAGE ^ PTE_VALID);
 
-	if (!pgattr_change_is_safe(entry_load(p, fn), new) && !BUG(must_refuse_served))
+	if (!pgattr_change_is_safe(entry_load(p, fn), BUG(block_change_refused) ? phys | prot : new) &&
+	    !BUG(must_refuse_served))
 		return -PT_EINVAL;
 	set_entry(k, p, new, fn);
 	return 0;
@@ -370,6 +374,7 @@ static int init_pmd(uint64_t *pmdp, uint64_t addr, uint64_t end, uint64_t phys, 
 static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint64_t phys, const struct create *c)
 {
 	const uint64_t run = size_of(FIX_PMD) << mmu.env.cont_pmd_bits;
+	const bool made = BUG(create_failure_frees_linked) && !folded(FIX_PMD) && !entry_load(pudp, __func__);
 	uint64_t *pmdp, next;
 	int err = table_enter(FIX_PMD, pudp, addr, c, &pmdp, __func__);
 
@@ -384,6 +389,8 @@ static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint
 	}
 	if (err != -PT_ENOMEM || !BUG(alloc_failure_leaks_slot))
 		table_unmap(FIX_PMD, c);
+	if (made && err == -PT_ENOMEM)
+		hw_table_free(hw_table_va(entry_load(pudp, __func__) & PTE_ADDR), __func__, __LINE__);
 	return err;
 }
 
@@ -446,9 +453,14 @@ static int __create_pgd_mapping(enum mmu_design design, uint64_t *pgdir, uint64_
 
 static struct create request(uint64_t val, unsigned alloc, unsigned flags)
 {
+	struct create c = {.alloc = alloc, .flags = flags};
+
 	if (flags & PT_NO_EXEC_MAPPINGS)
 		val &= ~PT_EXEC;
-	return (struct create){.prot = entry_make_kernel(val), .alloc = alloc, .flags = flags};
+	c.prot = entry_make_kernel(val);
+	if (BUG(lpa2_shareability_in_entry))
+		c.prot |= PTE_SHARED;
+	return c;
 }
 
 #define CREATE(name, design)                                                                                       \
@@ -466,10 +478,12 @@ CREATE(ops, MMU_OPS)
 static void mmu_reset(const struct pt_mmu_env *env)
 {
 	mmu = (struct mmu_state){.env = *env};
+	opt_env.lpa2 = env->lpa2;
 }
 
 const struct pt_mmu mmu_final = {
 	.design = "one slot a table, cleared and populated through it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_final,
@@ -477,6 +491,7 @@ const struct pt_mmu mmu_final = {
 
 const struct pt_mmu mmu_remap = {
 	.design = "a slot to clear a new table, then one to populate it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 1, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_remap,
@@ -484,6 +499,7 @@ const struct pt_mmu mmu_remap = {
 
 const struct pt_mmu mmu_ops = {
 	.design = "one slot a table at boot, linear addresses later",
+	.five_levels = true,
 	.cost = {.maps = {0, 1, 0}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_ops,
