@@ -607,12 +607,14 @@ uint64_t hw_peek(const void *p)
 
 		if (!pend_maybe(cpu, loc))
 			continue;
-		for (unsigned i = 0; i < cpu->npend; i++) {
+		for (unsigned i = cpu->npend; i-- > 0;) {
 			const struct hw_pend *q = pend_of(cpu) + i;
-			const bool hit = q->clear ? q->loc >> LOC_BITS == loc >> LOC_BITS : q->loc == loc;
 
-			if (hit && (!best || q->seq > best->seq))
+			if (q->clear ? q->loc >> LOC_BITS != loc >> LOC_BITS : q->loc != loc)
+				continue;
+			if (!best || q->seq > best->seq)
 				best = q;
+			break;
 		}
 	}
 	return best ? best->val : coh_read(loc);
