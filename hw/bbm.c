@@ -235,12 +235,15 @@ struct held {
 		struct xlation x;
 		const struct hw_stale *e;
 	} h[HELD_MAX];
+	/* An entry that agreed with all of it: those that follow with the same attributes do, as far as `to`. */
+	uint64_t val, va, to;
 };
 
 /* False: too much. */
 static bool held_collect(struct held *h, uint64_t va, uint64_t size)
 {
 	h->n = 0;
+	h->to = 0;
 	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
 		const struct hw_stale *e = &hw_m.stale[i];
 		struct xlation x;
@@ -258,29 +261,63 @@ static bool held_collect(struct held *h, uint64_t va, uint64_t size)
 	return true;
 }
 
-/* bbm_check() of one entry, against that. */
-static void held_check(const struct held *h, uint32_t loc, const struct hw_frame *f, const char *fn, int line)
+/* How far from x on nothing begins or ends in what is held: 0 if something does inside x. */
+static uint64_t held_uniform(const struct held *h, const struct xlation *x)
 {
-	const uint64_t v = hw_m.mem[loc];
-	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[f->level]);
-	enum hw_finding worst = HW_F_NONE;
-	struct xlation x;
-	bool joins;
+	const uint64_t end = x->va + x->size;
+	uint64_t to = ~0ull;
 
-	if (!desc_is_leaf(v, f->level))
-		return;
-	x = xlation_of(va, v, f->level);
-	joins = f->level == 3 && joins_run(loc, &x);
+	for (unsigned i = 0; i < h->n; i++) {
+		const uint64_t lo = h->h[i].x.va, hi = lo + h->h[i].x.size;
+
+		if ((lo > x->va && lo < end) || (hi > x->va && hi < end))
+			return 0;
+		if (lo >= end && lo < to)
+			to = lo;
+		if (hi >= end && hi < to)
+			to = hi;
+	}
+	return to;
+}
+
+/* bbm_check() of one entry, against that; not of its neighbours. */
+static enum hw_finding held_check(struct held *h, const struct hw_frame *f, const struct xlation *x, uint64_t va,
+				  bool joins)
+{
+	enum hw_finding worst = HW_F_NONE;
+	bool all = true;
+
+	if (x->va + x->size <= h->to && x->val - h->val == va - h->va && va > h->va)
+		return HW_F_NONE;
 	for (unsigned i = 0; i < h->n; i++) {
 		const struct hw_stale *e = h->h[i].e;
 
 		if (joins && e->bucket != STALE_UP && e->bucket != stale_bucket_page(va) &&
-		    e->bucket != stale_bucket_block(va))
+		    e->bucket != stale_bucket_block(va)) {
+			all = false;
 			continue;
-		if (stale_asid(e) != f->asid && (e->val & HW_D_NG) && (v & HW_D_NG))
+		}
+		if (stale_asid(e) != f->asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
 			continue;
-		worst = worse(worst, bbm_rule(&h->h[i].x, &x, e->tlb));
+		worst = worse(worst, bbm_rule(&h->h[i].x, x, e->tlb));
 	}
+	h->to = worst == HW_F_NONE && all ? held_uniform(h, x) : 0;
+	h->val = x->val;
+	h->va = va;
+	return worst;
+}
+
+static void held_entry(struct held *h, uint32_t loc, const struct hw_frame *f, const char *fn, int line)
+{
+	const uint64_t v = hw_m.mem[loc];
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[f->level]);
+	enum hw_finding worst;
+	struct xlation x;
+
+	if (!desc_is_leaf(v, f->level))
+		return;
+	x = xlation_of(va, v, f->level);
+	worst = held_check(h, f, &x, va, f->level == 3 && joins_run(loc, &x));
 	if (f->level == 3)
 		worst = worse(worst, check_block3(loc, &x, va));
 	else if (f->level == 2)
@@ -302,7 +339,7 @@ void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, i
 		if (!line_is_real(loc) || !(hw_m.mem[loc] & HW_D_VALID) || desc_is_poison(hw_m.mem[loc]))
 			continue;
 		if (all)
-			held_check(&held, loc, f, fn, line);
+			held_entry(&held, loc, f, fn, line);
 		else
 			bbm_check(loc, f, hw_m.mem[loc], fn, line);
 	}
