@@ -5,7 +5,7 @@
  * Property: the very code of impl/mmu.c runs here, on plain memory (bench_mem.h): counts are its own. Times in the first
  * table are measured; those in the second are a model, whose two prices come from figures published for real hardware.
  *
- *	bench create	4K pages, 4 levels, 1 to 64 GiB
+ *	bench create	4K pages, 4 levels (and 5: final5), 1 to 64 GiB
  */
 #include <stdio.h>
 
@@ -50,12 +50,15 @@ struct result {
 	double ms;
 };
 
+static unsigned levels = 4;
+
 static bool once(const struct pt_mmu *m, unsigned alloc, unsigned gib)
 {
 	struct pt_mmu_env env = {.page_shift = 12,
 				 .table_bits = BENCH_TABLE_BITS,
-				 .levels = 4,
-				 .va_bits = 48,
+				 .levels = levels,
+				 .va_bits = levels == 5 ? 52 : 48,
+				 .lpa2 = levels == 5,
 				 .cont_pte_bits = 4,
 				 .cont_pmd_bits = 4};
 
@@ -66,7 +69,7 @@ static bool once(const struct pt_mmu *m, unsigned alloc, unsigned gib)
 	memset(bench_mem.arena, 0, 2 * BENCH_PAGE);
 	bench_mem.n = (struct bench_count){.tables = 0};
 	m->reset(&env);
-	return !m->create_pgd_mapping(env.pgdir, 1ull << 36, ~0ull << 48, (uint64_t)gib << 30,
+	return !m->create_pgd_mapping(env.pgdir, 1ull << 36, ~0ull << env.va_bits, (uint64_t)gib << 30,
 				      PT_PRESENT | PT_KERNEL | PT_WRITE, alloc,
 				      PT_NO_BLOCK_MAPPINGS | PT_NO_CONT_MAPPINGS);
 }
@@ -190,6 +193,9 @@ int bench_create(void)
 	for (unsigned d = 0; d < 3; d++)
 		for (unsigned alloc = PT_ALLOC_EARLY; alloc <= PT_ALLOC_LATE; alloc++)
 			err |= growth(designs[d].m, designs[d].name, alloc);
+	levels = 5;
+	err |= growth(&mmu_final, "final5", PT_ALLOC_EARLY);
+	levels = 4;
 	err |= model();
 	bench_mem_put();
 	return err;

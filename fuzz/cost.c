@@ -6,6 +6,7 @@
  * never on what the implementation did; where another task ran inside a call nothing is judged (and counted as
  * skipped), and each event inside it, with which hardware may win a race, pays for one more round.
  */
+#include "callers/kmap.h"
 #include "cost.h"
 
 #include <stdio.h>
@@ -46,6 +47,21 @@ __attribute__((noinline)) unsigned cost_tlbis(unsigned long pages, bool ranges)
 	return n;
 }
 
+/* With TCR_EL1.DS = 1 the base of a range counts units of 64 KiB, and pages before the first of them go one by one: what
+ * the worst place of the range costs. */
+static unsigned tlbis_of(unsigned long pages, bool ranges)
+{
+	const unsigned lead = ranges && kmap.on && kmap.env.lpa2 ? (1u << (16 - kmap.env.page_shift)) - 1 : 0;
+	unsigned most = cost_tlbis(pages, ranges);
+
+	for (unsigned i = 1; i <= lead && i <= pages; i++) {
+		const unsigned n = i + cost_tlbis(pages - i, true);
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
 /* Pages and operations of a gather's range: with no leaf cleared, one a table is enough. */
 static unsigned gather_steps(const struct cost_facts *f, unsigned *tlbis)
 {
@@ -54,7 +70,7 @@ static unsigned gather_steps(const struct cost_facts *f, unsigned *tlbis)
 	const uint64_t step = (uint64_t)stride << shift;
 	const uint64_t pages = ((g->end + step - 1) / step - g->start / step) * stride;
 
-	*tlbis = f->ranges ? cost_tlbis(pages, true) : (unsigned)(pages / stride);
+	*tlbis = f->ranges ? tlbis_of(pages, true) : (unsigned)(pages / stride);
 	return (unsigned)(pages / stride);
 }
 
@@ -85,7 +101,7 @@ static void budget(struct cost_budget *b, const struct cost_facts *f, const stru
 		.atomics = l->atomics + conversions * f->C,
 		.stores = l->stores + conversions * f->C,
 		.dsbs = l->dsbs + 2 * flushes,
-		.tlbis = l->tlbis + (flushes ? flushes * cost_tlbis(f->C, f->ranges) : 0),
+		.tlbis = l->tlbis + (flushes ? flushes * tlbis_of(f->C, f->ranges) : 0),
 		.notifies = (l->dsbs && l->tlbis) + flushes,
 		.wide = l->tlbis >= MAX_DVM_OPS,
 	};
@@ -99,7 +115,7 @@ bool cost_budget(unsigned id, const struct cost_facts *f, struct cost_budget *b)
 
 	struct cost_line l;
 
-#define T(k) cost_tlbis(k, f->ranges)
+#define T(k) tlbis_of(k, f->ranges)
 	switch (id) {
 #define COST(fn, ...)                                                                                              \
 	case OP_##fn:                                                                                              \
@@ -375,7 +391,7 @@ bool cost_kernel_budget(const struct ref_k_op *op, const struct pt_profile *p, b
 		kernel_line(b, 1, 0, n, 0, 0, 0);
 		return true;
 	}
-#define T(k) cost_tlbis(k, hw.cfg.tlbirange)
+#define T(k) tlbis_of(k, hw.cfg.tlbirange)
 	switch (op->id) {
 #define KCOST(fn, loads, atomics, stores, dsbs, isbs, tlbis)                                                       \
 	case OP_##fn:                                                                                              \

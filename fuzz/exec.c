@@ -56,17 +56,18 @@ static void put_val(char *buf, size_t cap, const struct ref_val *v)
 
 void ex_verdict(const struct ref_verdict *v)
 {
+	const unsigned page = (unsigned)v->page;
 	const struct ref_version *now;
 	char want[64];
 
 	if (!v->cls || ex.stop)
 		return;
-	now = ref_now(&ex.sp->mm, v->page);
+	now = ref_now(&ex.sp->mm, page);
 	put_val(want, sizeof(want), &now->val);
-	ex.out->page = (int)v->page;
+	ex.out->page = (int)page;
 	ex_finding(v->cls, seam_name(v->debtor), v->what,
-		   "page %u.%u%s: the specification has %s, dirty %s, young %s", v->page / ex.cont,
-		   v->page % ex.cont, ex.sp == ex.space ? "" : " of the child", want,
+		   "page %u.%u%s: the specification has %s, dirty %s, young %s", page / ex.cont, page % ex.cont,
+		   ex.sp == ex.space ? "" : " of the child", want,
 		   now->dirty.must  ? "must"
 		   : now->dirty.may ? "may"
 				    : "no",
@@ -814,7 +815,7 @@ static void final_check(struct space *sp)
 		if (!ex.stop && now->val.kind == REF_PRESENT && !now->val.protnone &&
 		    a.fault == HW_FAULT_TRANSLATION)
 			ex_finding("state", "walk", "not-translated",
-				   "page %u.0 faults at level %u on a fresh walk", p / ex.cont, a.level);
+				   "page %u.0 faults at level %d on a fresh walk", p / ex.cont, a.level);
 	}
 }
 

@@ -103,7 +103,7 @@ static void access_text(char *buf, size_t cap, const struct hw_access *a)
 	if (n < 0 || (size_t)n >= cap)
 		return;
 	if (a->fault != HW_OK)
-		snprintf(buf + n, cap - (size_t)n, "%s fault, level %u%s", hw_fault_str(a->fault), a->level,
+		snprintf(buf + n, cap - (size_t)n, "%s fault, level %d%s", hw_fault_str(a->fault), a->level,
 			 a->stale ? " (cached walk)" : "");
 	else
 		snprintf(buf + n, cap - (size_t)n, "pfn %#llx%s%s%s%s",

@@ -38,16 +38,17 @@ bool kernel_offered(void)
 
 static void kernel_verdict(const struct ref_verdict *v)
 {
+	const unsigned page = (unsigned)v->page;
 	const struct ref_val *now;
 
 	if (!v->cls || ex.stop)
 		return;
-	now = &ref_k_now(K, v->page)->val;
-	ex_about(kernel_addr(v->page));
+	now = &ref_k_now(K, page)->val;
+	ex_about(kernel_addr(page));
 	ex_finding(v->cls, seam_name(v->debtor), v->what,
-		   "kernel page %u.%u on cpu%u: the specification has %s%#llx%s%s", v->page / ex.cont,
-		   v->page % ex.cont, hw.cpu, now->kind == REF_PRESENT ? "pfn " : "none ",
-		   (unsigned long long)now->pfn, now->write ? " rw" : "", now->exec ? " x" : "");
+		   "kernel page %u.%u on cpu%u: the specification has %s%#llx%s%s", page / ex.cont, page % ex.cont,
+		   hw.cpu, now->kind == REF_PRESENT ? "pfn " : "none ", (unsigned long long)now->pfn,
+		   now->write ? " rw" : "", now->exec ? " x" : "");
 }
 
 /* `raw`: what its entry is. One that is as it was, and was as specified, still is until an operation begins there. */

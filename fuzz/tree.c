@@ -30,7 +30,7 @@ struct root {
 struct table {
 	const struct root *root;
 	const uint64_t *t;
-	unsigned level;
+	int level;
 	uint64_t va;
 	bool live, open;
 };
@@ -38,7 +38,8 @@ struct table {
 /* What somebody may see instead of the entry. */
 struct note {
 	enum { N_PENDING, N_LATE, N_TLB, N_EARLY } kind;
-	uint8_t agents, level;
+	int8_t level;
+	uint8_t agents;
 	bool ending;
 	unsigned n;    /* entries of a run, else 1 */
 	unsigned more; /* of a table that is gone: pages that continue this one */
@@ -81,9 +82,9 @@ static unsigned entries(void)
 	return 1u << ex.geo->table_bits;
 }
 
-static unsigned shift_of(unsigned level)
+static unsigned shift_of(int level)
 {
-	return ex.geo->page_shift + (3 - level) * ex.geo->table_bits;
+	return ex.geo->page_shift + (unsigned)(3 - level) * ex.geo->table_bits;
 }
 
 static unsigned frame_of(const void *p)
@@ -101,9 +102,12 @@ static bool in_arena(const void *p)
 	return p && hw_table_pa(p) < (uint64_t)HW_MAX_FRAMES << HW_FRAME_SHIFT;
 }
 
+/* With 52-bit addresses bits [51:50] lie in [9:8] (DDI 0487 D8.3.1). */
 static uint64_t address_of(uint64_t v)
 {
-	return v & HW_D_OA & ~((1ull << ex.geo->page_shift) - 1);
+	const uint64_t high = kmap.on && kmap.env.lpa2 ? (v & 3ull << 48) | (v & 3ull << 8) << 42 : 0;
+
+	return (v & HW_D_OA & ~((1ull << ex.geo->page_shift) - 1)) | high;
 }
 
 static bool is_kernel(const struct root *r)
@@ -112,18 +116,18 @@ static bool is_kernel(const struct root *r)
 }
 
 /* DDI 0487 D8.3.1. */
-static bool is_leaf(uint64_t v, unsigned level)
+static bool is_leaf(uint64_t v, int level)
 {
-	return (v & 3) == (level == 3 ? 3 : 1) && !hw_is_poison(v);
+	return (v & 3) == (level == 3 ? 3 : 1) && level >= 0 && !hw_is_poison(v);
 }
 
-static bool is_table(uint64_t v, unsigned level)
+static bool is_table(uint64_t v, int level)
 {
 	return level < 3 && (v & 3) == 3 && !hw_is_poison(v);
 }
 
 /* The table that an entry leads to, or NULL. */
-static const uint64_t *table_of(uint64_t v, unsigned level)
+static const uint64_t *table_of(uint64_t v, int level)
 {
 	const uint64_t *t = hw_table_va(address_of(v));
 
@@ -131,7 +135,7 @@ static const uint64_t *table_of(uint64_t v, unsigned level)
 }
 
 /* In memory, or as soon as a pending store of its has got through. */
-static const uint64_t *child_of(const struct cell *c, unsigned level)
+static const uint64_t *child_of(const struct cell *c, int level)
 {
 	const uint64_t *t = table_of(c->v, level);
 
@@ -139,7 +143,7 @@ static const uint64_t *child_of(const struct cell *c, unsigned level)
 }
 
 /* Present for software, whether hardware may use it or not. */
-static bool maps(const struct root *r, uint64_t v, unsigned level)
+static bool maps(const struct root *r, uint64_t v, int level)
 {
 	if (!v || hw_is_poison(v))
 		return false;
@@ -169,14 +173,14 @@ void tree_mark(const void *p, bool whole, const char *fmt, ...)
 }
 
 /* The entry at `level`, or the last on the way to it. */
-static const uint64_t *locate(const void *root, uint64_t va, unsigned level)
+static const uint64_t *locate(const void *root, uint64_t va, int level)
 {
 	const uint64_t *t = root, *p;
 	struct hw_frame_look f;
 
 	if (!root || !hw_look_frame(frame_of(root), &f))
 		return NULL;
-	for (unsigned l = f.level;; l++) {
+	for (int l = f.level;; l++) {
 		p = t + (va >> shift_of(l) & (entries() - 1));
 		t = table_of(hw_peek(p), l);
 		if (l >= level || !t)
@@ -198,7 +202,7 @@ static const struct mark *mark_at(unsigned frame, int index)
 }
 
 /* Is something in the table marked, or below it? */
-static bool leads_to_mark(const uint64_t *t, unsigned level)
+static bool leads_to_mark(const uint64_t *t, int level)
 {
 	for (unsigned i = 0; i < nmarks; i++)
 		if (marks[i].frame == frame_of(t))
@@ -216,7 +220,7 @@ static bool leads_to_mark(const uint64_t *t, unsigned level)
 /* --- what an entry is */
 
 /* Does b say of the next page, run or block what a says? */
-static bool value_follows(const struct root *r, uint64_t a, uint64_t b, unsigned level)
+static bool value_follows(const struct root *r, uint64_t a, uint64_t b, int level)
 {
 	if (hw_is_poison(a) || hw_is_poison(b))
 		return hw_is_poison(a) && hw_is_poison(b);
@@ -286,7 +290,7 @@ static struct cell look(const struct table *t, unsigned i)
 {
 	struct cell c = {
 		.p = t->t + i, .v = hw_coherent(t->t + i), .va = t->va + ((uint64_t)i << shift_of(t->level))};
-	struct note n = {.level = (uint8_t)t->level, .n = 1, .va = c.va};
+	struct note n = {.level = (int8_t)t->level, .n = 1, .va = c.va};
 	unsigned agent;
 
 	for (unsigned cpu = 0; cpu < ex.p->h.ncpu; cpu++) {
@@ -315,7 +319,7 @@ static bool note_follows(const struct root *r, const struct note *a, const struc
 	return a->n == 1 && value_follows(r, a->val, b->val, a->level);
 }
 
-static bool follows(const struct root *r, const struct cell *a, const struct cell *b, unsigned level)
+static bool follows(const struct root *r, const struct cell *a, const struct cell *b, int level)
 {
 	if (!value_follows(r, a->v, b->v, level) || a->nnote != b->nnote || a->lost || b->lost)
 		return false;
@@ -411,7 +415,7 @@ static void add_attributes(char *buf, size_t cap, const struct root *r, uint64_t
 	add(buf, cap, "%s", v & HW_D_CONT ? " CONT" : "");
 }
 
-static void add_size(char *buf, size_t cap, unsigned level)
+static void add_size(char *buf, size_t cap, int level)
 {
 	const unsigned s = shift_of(level);
 
@@ -424,7 +428,7 @@ static void add_size(char *buf, size_t cap, unsigned level)
 }
 
 /* n leaves, or what software alone takes for leaves. */
-static void add_leaf(char *buf, size_t cap, const struct root *r, uint64_t v, unsigned level, unsigned n)
+static void add_leaf(char *buf, size_t cap, const struct root *r, uint64_t v, int level, unsigned n)
 {
 	const uint64_t size = 1ull << (shift_of(level) - ex.geo->page_shift);
 	const uint64_t pfn = address_of(v) >> ex.geo->page_shift;
@@ -445,7 +449,7 @@ static void add_leaf(char *buf, size_t cap, const struct root *r, uint64_t v, un
 	add_attributes(buf, cap, r, v);
 }
 
-static void add_table(char *buf, size_t cap, uint64_t v, unsigned level)
+static void add_table(char *buf, size_t cap, uint64_t v, int level)
 {
 	const uint64_t *t = table_of(v, level);
 	struct hw_frame_look f;
@@ -454,14 +458,14 @@ static void add_table(char *buf, size_t cap, uint64_t v, unsigned level)
 		add(buf, cap, "table at %#llx, where there is none", (unsigned long long)address_of(v));
 		return;
 	}
-	add(buf, cap, "-> table %u (level %u)", frame_of(t), level + 1);
+	add(buf, cap, "-> table %u (level %d)", frame_of(t), level + 1);
 	if (!f.live)
 		add(buf, cap, ", freed by %s:%d", f.fn, f.line);
 	else if (f.level != level + 1)
-		add(buf, cap, ", allocated for level %u", f.level);
+		add(buf, cap, ", allocated for level %d", f.level);
 }
 
-static void add_value(char *buf, size_t cap, const struct table *t, uint64_t v, unsigned level, unsigned n)
+static void add_value(char *buf, size_t cap, const struct table *t, uint64_t v, int level, unsigned n)
 {
 	if (!v)
 		add(buf, cap, "none");
@@ -486,7 +490,7 @@ static void add_slot(char *buf, size_t cap, const struct table *t, uint64_t v)
 	if (!is_leaf(v, 3) || frame >= HW_MAX_FRAMES || !hw_look_frame((unsigned)frame, &f))
 		add_value(buf, cap, t, v, 3, 1);
 	else
-		add(buf, cap, "maps table %u (level %u%s)", (unsigned)frame, f.level, f.live ? "" : ", freed");
+		add(buf, cap, "maps table %u (level %d%s)", (unsigned)frame, f.level, f.live ? "" : ", freed");
 }
 
 static void add_agents(char *buf, size_t cap, unsigned mask)
@@ -516,7 +520,7 @@ static void note_text(char *buf, size_t cap, const struct table *t, const struct
 	add_agents(buf, cap, n->agents);
 	add(buf, cap, ": ");
 	if (n->level != t->level)
-		add(buf, cap, "level %u: ", n->level);
+		add(buf, cap, "level %d: ", n->level);
 	else if (n->n > 1)
 		add(buf, cap, "[%u..%u] ", i, i + n->n - 1);
 	if (slot_of(g->c.p) >= 0)
@@ -766,7 +770,7 @@ static void draw_root(const struct root *r)
 	t.live = f.live;
 	m = mark_at(frame_of(r->t), WHOLE);
 	t.open = m != NULL;
-	snprintf(text, sizeof(text), "%s: table %u (level %u)", r->name, frame_of(r->t), f.level);
+	snprintf(text, sizeof(text), "%s: table %u (level %d)", r->name, frame_of(r->t), f.level);
 	if (!f.live)
 		add(text, sizeof(text), ", freed by %s:%d", f.fn, f.line);
 	add_loaded(text, sizeof(text), r->t);
@@ -782,7 +786,7 @@ static void draw_unlinked(bool lost)
 	struct root r;
 	struct hw_frame_look f;
 
-	for (unsigned level = 0; level < 4; level++)
+	for (int level = -1; level < 4; level++)
 		for (unsigned i = 1; i < HW_MAX_FRAMES; i++) {
 			const uint64_t *t = hw_table_va((uint64_t)i << HW_FRAME_SHIFT);
 

@@ -76,7 +76,7 @@ enum alias_result alias_resolve(const void **p, bool write, const char *fn, int 
 	hw_do_access(&a);
 	if (a.fault != HW_OK)
 		return refuse(HW_F_FIXMAP_UNPUBLISHED, fn, line);
-	if (a.pa != (now & hw_m.oa_mask) || (write && (a.desc & HW_D_RDONLY)))
+	if (a.pa != desc_oa(now) || (write && (a.desc & HW_D_RDONLY)))
 		return refuse(HW_F_FIXMAP_STALE, fn, line);
 	*p = (const char *)hw_m.mem + a.pa + (in & ((1ull << hw_m.page_shift) - 1));
 	return (a.pa >> HW_FRAME_SHIFT) < HW_MAX_FRAMES ? ALIAS_TABLE : refuse(HW_F_OUTSIDE, fn, line);

@@ -14,18 +14,18 @@
 
 struct xlation {
 	uint64_t va, size, oa, val;
-	uint8_t level;
+	int8_t level;
 	bool cont;
 	bool pages; /* cached page by page: no size to disagree about */
 };
 
-static struct xlation xlation_of(uint64_t va, uint64_t v, unsigned level)
+static struct xlation xlation_of(uint64_t va, uint64_t v, int level)
 {
 	struct xlation x = {.va = va,
-			    .size = 1ull << hw_m.shift[level],
-			    .oa = v & hw_m.oa_mask,
+			    .size = 1ull << level_shift(level),
+			    .oa = desc_oa(v),
 			    .val = v,
-			    .level = (uint8_t)level};
+			    .level = (int8_t)level};
 
 	if (level >= 2 && (v & HW_D_CONT)) {
 		x.cont = true;
@@ -60,7 +60,7 @@ static struct xlation xlation_of_stale(const struct hw_stale *e)
 	struct xlation x = xlation_of(e->va, e->val, stale_level(e));
 
 	if (stale_partial(e)) {
-		const unsigned unit = hw_m.shift[stale_level(e)];
+		const unsigned unit = level_shift(stale_level(e));
 
 		x.va += (uint64_t)e->lo << unit;
 		x.oa += (uint64_t)e->lo << unit;
@@ -91,10 +91,10 @@ bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new)
 	return bbm_compare(&a, &b) != HW_F_NONE;
 }
 
-bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, unsigned level)
+bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, int level)
 {
 	const struct xlation a = xlation_of_stale(old);
-	const struct xlation b = xlation_of(va & ~((1ull << hw_m.shift[level]) - 1), desc, level);
+	const struct xlation b = xlation_of(va & ~((1ull << level_shift(level)) - 1), desc, level);
 
 	return bbm_compare(&a, &b) != HW_F_NONE;
 }
@@ -108,13 +108,13 @@ static enum hw_finding worse(enum hw_finding a, enum hw_finding b)
 
 static enum hw_finding check_stale(const struct hw_stale *e, const struct xlation *x, unsigned asid)
 {
-	const unsigned level = stale_level(e);
+	const int level = stale_level(e);
 	struct xlation old;
 
 	if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, level))
 		return HW_F_NONE;
 	if (e->va >= x->va + x->size ||
-	    x->va >= e->va + (1ull << (stale_cont(e) ? run_shift(level) : hw_m.shift[level])))
+	    x->va >= e->va + (1ull << (stale_cont(e) ? run_shift(level) : level_shift(level))))
 		return HW_F_NONE;
 	if (e->va == x->va && x->size <= 1ull << block_shift() && stale_cont(e) == x->cont && level == 3 &&
 	    !((e->val ^ (x->oa | (x->val & ~HW_D_OA))) & (HW_D_OA | HW_D_ATTRIDX | D_SH | HW_D_NG)))
@@ -147,7 +147,8 @@ static enum hw_finding check_all(const struct xlation *x, unsigned asid)
 static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uint64_t va)
 {
 	const struct hw_frame *f = frame_of(loc);
-	const unsigned level = f->level, users = hw_m.frame[f->home].users;
+	const unsigned users = hw_m.frame[f->home].users;
+	const int level = f->level;
 	const uint32_t first = loc & ~(run_entries(level) - 1);
 	const uint64_t base = va & ~((1ull << run_shift(level)) - 1);
 	enum hw_finding worst = HW_F_NONE;
@@ -158,7 +159,7 @@ static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uin
 
 		if (l == loc || !desc_is_leaf(v, level) || desc_is_poison(v) || !((v | x->val) & HW_D_CONT))
 			continue;
-		old = xlation_of(base + ((uint64_t)(l - first) << hw_m.shift[level]), v, level);
+		old = xlation_of(base + ((uint64_t)(l - first) << level_shift(level)), v, level);
 		worst = worse(worst, bbm_rule(&old, x, users));
 	}
 	return worst;
@@ -202,7 +203,7 @@ static enum hw_finding check_level3(uint32_t loc, const struct hw_frame *f, cons
 /* `v` has just replaced another value at loc, whose block counts do not include either. */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line)
 {
-	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[f->level]);
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << level_shift(f->level));
 	enum hw_finding worst;
 	struct xlation x;
 

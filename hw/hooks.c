@@ -395,7 +395,7 @@ void *hw_table_alloc(unsigned level, const char *fn, int line)
 
 	step(HW_C_OTHER, NULL, fn, line);
 	if (!hw.cfg.alloc_fails || hw_pick(PICK_ALLOC_FAIL, 4))
-		p = mem_alloc(level, false, fn, line);
+		p = mem_alloc((int)(level & 3), false, fn, line);
 	if (hw.trace)
 		trace(HW_T_ALLOC, p, 0, level, 0, p != NULL, fn, line);
 	return p;

@@ -79,10 +79,10 @@ struct hw_config {
 	bool smmu;		      /* an SMMU walks this address space too */
 	bool smmu_btm;		      /* it listens to broadcast TLBIs (otherwise notifiers only) */
 	bool ets2, ttl, tlbirange;
-	uint8_t bbml;		    /* 0, 1, 2; 3 = level 2 and never a conflict abort */
+	uint8_t bbml;		       /* 0, 1, 2; 3 = level 2 and never a conflict abort */
 	uint8_t bbml_less[HW_MAX_CPU]; /* how much less this CPU has */
-	uint8_t drain, xlate, pick; /* personalities */
-	bool early;		    /* early walks happen (never with ets2) */
+	uint8_t drain, xlate, pick;    /* personalities */
+	bool early;		       /* early walks happen (never with ets2) */
 	bool late;	  /* a CPU's AF/dirty update may reach memory after its access (needs a lazy drain) */
 	bool alloc_fails; /* hashed failures of hw_table_alloc */
 	uint32_t salt;
@@ -110,10 +110,10 @@ enum hw_finding {
 	HW_F_FIXMAP_EMPTY,   /* fixmap: an access through a slot that maps nothing (or through a null pointer) */
 	HW_F_FIXMAP_STALE,   /* fixmap: through what is left of an earlier page of the slot */
 	HW_F_FIXMAP_UNPUBLISHED, /* fixmap: the slot has an entry that this CPU may not see yet */
-	HW_F_CONTEXT,	     /* context: might_sleep where it must not */
-	HW_F_LOCK,	     /* context: unlock of a lock not held */
-	HW_F_WARN,	     /* crash: WARN */
-	HW_F_BUG,	     /* crash: BUG */
+	HW_F_CONTEXT,		 /* context: might_sleep where it must not */
+	HW_F_LOCK,		 /* context: unlock of a lock not held */
+	HW_F_WARN,		 /* crash: WARN */
+	HW_F_BUG,		 /* crash: BUG */
 	HW_NFINDING
 };
 
@@ -130,7 +130,7 @@ struct hw_access {
 	uint64_t va;
 	/* outcome */
 	enum hw_fault fault;
-	uint8_t level;		/* level of the fault or leaf */
+	int8_t level;		/* of the fault or leaf: -1 to 3 */
 	bool stale;		/* served by a stale (cached or early) value */
 	bool set_af, set_dirty; /* a descriptor was updated by this access */
 	bool recorded; /* ok: a current descriptor of the page or its contiguous block shows AF; false: a cached
@@ -195,7 +195,7 @@ struct hw_machine {
 	void (*on_queued)(void *p, const char *fn, int line);
 	void (*on_executed)(void *p);
 	void (*trace)(const struct hw_trace *t); /* NULL: no trace */
-	uint32_t nclears;	 /* pages cleared since reset (cost accounting) */
+	uint32_t nclears;			 /* pages cleared since reset (cost accounting) */
 	uint64_t stale_overflow; /* stale values forgotten because the list was full: fewer behaviours, counted */
 	uint32_t n[HW_NCOUNT];	 /* steps since reset, by class and by kind (cost accounting) */
 };
@@ -206,12 +206,14 @@ void hw_reset(const struct hw_config *cfg); /* to the pristine machine; undoes o
 uint64_t hw_state_hash(void);		    /* xxh3 of all machine state: equal after every reset to the same cfg */
 
 /* Set-up without steps (pristine state of an execution): a zeroed table frame; a raw coherent write. */
-void *hw_setup_table(unsigned level);
+void *hw_setup_table(int level); /* -1 to 3 */
 void hw_setup_write(void *p, uint64_t v);
 /* Translation context of an agent: root table and ASID; NULL: none, every user access faults. Also in the middle of
  * an execution: a change of a CPU's context is a context synchronisation (TTBR0 is written, then ISB). */
 void hw_set_context(unsigned agent, void *root, unsigned asid);
-/* Root of the kernel's half (TTBR1), the same on every CPU. Its table's level decides how many levels that half has. */
+/* Root of the kernel's half (TTBR1), the same on every CPU. Its table's level decides how many levels that half has; a root
+ * of level -1 takes FEAT_LPA2 and sets TCR_EL1.DS: 52-bit addresses there, and another format of descriptors and range
+ * operands in both halves (DDI 0487 D8.2, D8.3.1, C5.5). */
 void hw_set_kernel_root(void *root);
 /* Temporary mappings: slot i of the fixmap is page i from `va` on (kernel's half), its descriptor ptep[i]; see
  * hw_alias_ptr(). */

@@ -4,6 +4,9 @@
  *
  * Property: one struct holds everything that an execution can change, so that reset and the state hash see
  * all of it; table memory is addressed by `loc` (frame << 13 | entry), never by host address.
+ *
+ * Levels are the architecture's, -1 to 3, so they are signed everywhere; only arrays and stale_shape() count from 0, and
+ * helpers add the 1. Level -1 is a root's alone: implementations allocate tables of levels 0 to 3.
  */
 #ifndef HW_INTERNAL_H
 #define HW_INTERNAL_H
@@ -30,8 +33,10 @@
 #define LOCK_MAX     64
 #define CPUS_MASK    ((1u << HW_MAX_CPU) - 1)
 #define VA_LOW	     0x0000ffffffffffffull
-#define VA_KERNEL    (1ull << 55) /* selects TTBR1, the kernel's half (DDI 0487 D8.2.2) */
-#define ASID_KERNEL  0xffffu	  /* of stale values of the kernel's half: no TLBI by ASID names it */
+#define VA_WIDE	     0x000fffffffffffffull /* 52 bits: the kernel's half with five levels */
+#define NLEVELS	     5			   /* -1 to 3, so arrays are indexed by level + 1 */
+#define VA_KERNEL    (1ull << 55)	   /* selects TTBR1, the kernel's half (DDI 0487 D8.2.2) */
+#define ASID_KERNEL  0xffffu		   /* of stale values of the kernel's half: no TLBI by ASID names it */
 #define D_SH	     (3ull << 8)
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -45,7 +50,7 @@ enum frame_state {
 
 struct hw_frame {
 	uint8_t state;	 /* enum frame_state */
-	uint8_t level;	 /* level of the table it was allocated as */
+	int8_t level;	 /* level of the table it was allocated as */
 	bool zero;	 /* untouched lines read as zero; otherwise as poison */
 	bool is_root;	 /* some agent's translation context points here, or once did */
 	bool retired;	 /* root: nobody runs in its ASID any more */
@@ -126,9 +131,9 @@ struct hw_place {
 };
 _Static_assert(sizeof(struct hw_stale) == 64, "one cache line");
 
-static inline uint32_t stale_shape(unsigned asid, unsigned level, bool cont)
+static inline uint32_t stale_shape(unsigned asid, int level, bool cont)
 {
-	return asid << 16 | level << 8 | cont;
+	return asid << 16 | (unsigned)(level + 1) << 8 | cont;
 }
 
 static inline unsigned stale_asid(const struct hw_stale *e)
@@ -136,9 +141,9 @@ static inline unsigned stale_asid(const struct hw_stale *e)
 	return e->shape >> 16;
 }
 
-static inline unsigned stale_level(const struct hw_stale *e)
+static inline int stale_level(const struct hw_stale *e)
 {
-	return e->shape >> 8 & 3;
+	return (int)(e->shape >> 8 & 7) - 1;
 }
 
 static inline bool stale_cont(const struct hw_stale *e)
@@ -164,7 +169,8 @@ struct hw_walked {
 	uint64_t key;		     /* address bits above a level-3 table */
 	uint32_t root, epoch, up[4]; /* the entries above that table, root first */
 	uint16_t frame;
-	uint8_t level, nup;
+	int8_t level;
+	uint8_t nup;
 };
 
 /* An access that a walk served and nothing else could: the next one to the page is the same while the epoch, the entry
@@ -174,7 +180,8 @@ struct hw_served {
 	uint32_t epoch, loc;
 	uint32_t stale; /* sum of stale_gen of the three buckets that the page can be in */
 	uint32_t upper; /* pending_up of the CPU */
-	uint8_t agent, level;
+	int8_t level;
+	uint8_t agent;
 	bool seen;  /* nothing that was pending on its CPU was in the way */
 	bool alone; /* no stale value could serve it either, whatever the personality */
 };
@@ -183,10 +190,12 @@ struct hw_priv {
 	uint64_t *mem;				 /* the arena; mem[loc] */
 	uint64_t map[HW_MAX_FRAMES * MAP_WORDS]; /* by loc >> 3: lines of memory that are materialized */
 	/* Geometry, unpacked. */
-	unsigned page_shift, table_bits, cont_bits, root_level, nentries, ncont;
-	unsigned run_bits[4]; /* log2 of the entries of a contiguous run of a level */
-	unsigned shift[4];    /* log2 of the bytes one entry of a level translates */
-	uint64_t oa_mask;
+	unsigned page_shift, table_bits, cont_bits, nentries, ncont;
+	int root_level;
+	unsigned run_bits[NLEVELS]; /* by level + 1: log2 of the entries of a contiguous run */
+	unsigned shift[NLEVELS];    /* by level + 1: log2 of the bytes that one entry translates */
+	bool ds;		    /* TCR_EL1.DS: see desc_oa() */
+	uint64_t oa_mask, oa_high;
 	uint64_t block_low;		 /* output address bits inside a contiguous block */
 	uint64_t norm_mask;		 /* what the entries of a contiguous block agree on */
 	unsigned agents;		 /* bit set of the agents there are */
@@ -227,16 +236,32 @@ struct hw_priv {
 };
 extern struct hw_priv hw_m;
 
+/* log2 of the bytes that one entry translates. */
+static inline unsigned level_shift(int level)
+{
+	return hw_m.shift[level + 1];
+}
+
 /* Descriptors. */
-static inline bool desc_is_table(uint64_t v, unsigned level)
+static inline bool desc_is_table(uint64_t v, int level)
 {
 	return level < 3 && (v & 3) == 3;
 }
 
-/* DDI 0487 D8.3.1: level 3 needs bits[1:0] == 0b11; above, 0b01 is a block. */
-static inline bool desc_is_leaf(uint64_t v, unsigned level)
+/* DDI 0487 D8.3.1: level 3 needs bits[1:0] == 0b11; above, 0b01 is a block, which level -1 has not. */
+static inline bool desc_is_leaf(uint64_t v, int level)
 {
-	return (v & 3) == (level == 3 ? 3 : 1);
+	return (v & 3) == (level == 3 ? 3 : 1) && level >= 0;
+}
+
+/*
+ * Output or next-level table address. With TCR_EL1.DS = 1 it has 52 bits: bits [49:48] are where they belong, bits
+ * [51:50] take the place of SH in bits [9:8] of blocks, pages and tables alike, and shareability comes from TCR_EL1.SH1
+ * and SH0 (DDI 0487 D8.3.1, TCR_EL1.DS). What is said of SH elsewhere holds of those bits too: they never change live.
+ */
+static inline uint64_t desc_oa(uint64_t v)
+{
+	return (v & hw_m.oa_mask) | (v << 42 & hw_m.oa_high);
 }
 
 /* Poison is recognised by its output address, which no data page has. */
@@ -256,14 +281,14 @@ static inline uint64_t va_canon(uint64_t va)
 }
 
 /* Entries of a contiguous run, and log2 of the bytes that it translates. */
-static inline unsigned run_entries(unsigned level)
+static inline unsigned run_entries(int level)
 {
-	return 1u << hw_m.run_bits[level];
+	return 1u << hw_m.run_bits[level + 1];
 }
 
-static inline unsigned run_shift(unsigned level)
+static inline unsigned run_shift(int level)
 {
-	return hw_m.shift[level] + hw_m.run_bits[level];
+	return level_shift(level) + hw_m.run_bits[level + 1];
 }
 
 static inline unsigned hw_bbml(unsigned cpu)
@@ -411,7 +436,7 @@ void mem_write(uint32_t loc, uint64_t v, unsigned writer, const char *fn, int li
 void mem_update(uint32_t loc, uint64_t v, unsigned agent); /* by the AF/dirty updater */
 void mem_update_now(uint32_t loc, uint64_t v, unsigned agent);
 void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line);
-void *mem_alloc(unsigned level, bool zero, const char *fn, int line);
+void *mem_alloc(int level, bool zero, const char *fn, int line);
 void mem_free(uint32_t frame, const char *fn, int line);
 bool frame_resolve(struct hw_frame *f); /* is it reachable; fills va, asid, home */
 /* pend.c: pending stores */
@@ -453,7 +478,7 @@ enum alias_result alias_resolve(const void **p, bool write, const char *fn, int 
 /* bbm.c: break-before-make rules */
 void bbm_check(uint32_t loc, const struct hw_frame *f, uint64_t v, const char *fn, int line);
 bool bbm_conflict(const struct hw_stale *old, const struct hw_stale *new);
-bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, unsigned level);
+bool bbm_conflict_now(const struct hw_stale *old, uint64_t va, uint64_t desc, int level);
 void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line);
 /* tlbi.c */
 void tlbi_issue(unsigned cpu, unsigned op, uint64_t xt, const char *fn, int line);
@@ -465,7 +490,7 @@ void kernel_forgotten(unsigned cpu);
 struct hw_leaf {
 	uint64_t desc;
 	uint32_t loc; /* LOC_NONE: the walk ended outside table memory */
-	uint8_t level;
+	int8_t level;
 	bool odd;    /* it met a freed table or poison */
 	bool misfit; /* it went on from a table that was allocated as one of leaves: its stores change no epoch */
 };
@@ -475,6 +500,6 @@ enum walk_view {
 	VIEW_OWN,   /* and all own pending stores */
 };
 /* `cpu` < 0: no pending stores; `quiet`: reports nothing. */
-struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, enum walk_view view, bool quiet);
+struct hw_leaf walk_from(uint32_t frame, int level, uint64_t va, int cpu, enum walk_view view, bool quiet);
 
 #endif

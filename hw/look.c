@@ -79,7 +79,7 @@ bool hw_look_late(const void *p, unsigned *agent, uint64_t *v)
 /* The part of a run that is left: of the CPUs, or of the SMMU when it alone has it. */
 static void look_run(const struct hw_stale *e, struct hw_cached *c)
 {
-	const unsigned agent = c->tlb == 1u << HW_SMMU ? HW_SMMU : 0, size = hw_m.shift[stale_level(e)];
+	const unsigned agent = c->tlb == 1u << HW_SMMU ? HW_SMMU : 0, size = level_shift(stale_level(e));
 
 	c->n = run_hi(e, agent) - run_lo(e, agent);
 	c->va += (uint64_t)run_lo(e, agent) << size;
@@ -100,7 +100,7 @@ bool hw_look_cached(unsigned *at, struct hw_cached *c)
 				.val = e->val,
 				.n = 1,
 				.asid = stale_asid(e),
-				.level = (uint8_t)stale_level(e),
+				.level = (int8_t)stale_level(e),
 				.tlb = (uint8_t)(e->tlb & hw_m.agents),
 				.early = (uint8_t)(e->early & hw_m.agents),
 				.run = stale_cont(e),

@@ -62,20 +62,28 @@ static void frame_wipe(uint32_t frame)
 	}
 }
 
+/* The format of descriptors and range operands, of both halves. */
+static void set_ds(bool ds)
+{
+	hw_m.ds = ds;
+	hw_m.oa_mask = (ds ? HW_D_OA | 3ull << 48 : HW_D_OA) & ~((1ull << hw_m.page_shift) - 1);
+	hw_m.oa_high = ds ? 3ull << 50 : 0;
+}
+
 static void geo_unpack(const struct hw_geo *g)
 {
 	hw_m.page_shift = g->page_shift;
 	hw_m.table_bits = g->table_bits;
 	hw_m.cont_bits = g->cont_bits;
-	hw_m.root_level = 4u - g->levels;
+	hw_m.root_level = 4 - g->levels;
 	hw_m.nentries = 1u << g->table_bits;
 	hw_m.ncont = 1u << g->cont_bits;
 	memset(hw_m.run_bits, 0, sizeof(hw_m.run_bits));
-	hw_m.run_bits[3] = g->cont_bits;
-	hw_m.run_bits[2] = g->cont2_bits;
-	for (unsigned l = 0; l < 4; l++)
-		hw_m.shift[l] = g->page_shift + (3 - l) * g->table_bits;
-	hw_m.oa_mask = HW_D_OA & ~((1ull << g->page_shift) - 1);
+	hw_m.run_bits[3 + 1] = g->cont_bits;
+	hw_m.run_bits[2 + 1] = g->cont2_bits;
+	for (unsigned i = 0; i < NLEVELS; i++)
+		hw_m.shift[i] = g->page_shift + (NLEVELS - 1 - i) * g->table_bits;
+	set_ds(false);
 	hw_m.block_low = hw_m.oa_mask & ((1ull << block_shift()) - 1);
 	hw_m.kernel_low = VA_LOW;
 	if (g->page_shift + g->levels * g->table_bits < 48)
@@ -164,7 +172,7 @@ static bool resolve(struct hw_frame *f, unsigned depth)
 		up = frame_of(f->parent);
 		/* A table that only a cached descriptor reaches keeps the place it was last linked at. */
 		if (up->state == FRAME_LIVE && up->level < 3 && (resolve(up, depth + 1) || f->nstale)) {
-			f->va = up->va + ((uint64_t)(f->parent & (HW_MAX_TABLE - 1)) << hw_m.shift[up->level]);
+			f->va = up->va + ((uint64_t)(f->parent & (HW_MAX_TABLE - 1)) << level_shift(up->level));
 			f->asid = up->asid;
 			f->home = up->home;
 			f->reach = true;
@@ -179,16 +187,16 @@ bool frame_resolve(struct hw_frame *f)
 	return likely(f->epoch == hw_m.epoch) ? f->reach : resolve(f, 0);
 }
 
-static struct hw_frame *table_target(uint64_t v, unsigned level)
+static struct hw_frame *table_target(uint64_t v, int level)
 {
-	const uint64_t frame = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+	const uint64_t frame = desc_oa(v) >> HW_FRAME_SHIFT;
 
 	if (!desc_is_table(v, level) || !frame || frame >= HW_MAX_FRAMES)
 		return NULL;
 	return &hw_m.frame[frame];
 }
 
-static void link_change(uint32_t loc, unsigned level, uint64_t old, uint64_t v, const char *fn, int line)
+static void link_change(uint32_t loc, int level, uint64_t old, uint64_t v, const char *fn, int line)
 {
 	struct hw_frame *was = table_target(old, level), *is = table_target(v, level);
 
@@ -393,7 +401,7 @@ void mem_clear(uint32_t loc, unsigned writer, const char *fn, int line)
 }
 
 /* The least recently used frame first, so that use after free stays visible. */
-static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
+static uint32_t frame_take(int level, bool zero, const char *fn, int line)
 {
 	struct hw_frame *f;
 	uint32_t i = hw_m.frame_rotor;
@@ -408,7 +416,7 @@ static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
 		f->state = FRAME_LIVE;
 		frame_touch(i);
 		hw_m.limit[i] = (uint16_t)hw_m.nentries;
-		f->level = (uint8_t)level;
+		f->level = (int8_t)level;
 		f->zero = zero;
 		f->fn = fn;
 		f->line = line;
@@ -421,9 +429,9 @@ static uint32_t frame_take(unsigned level, bool zero, const char *fn, int line)
 	return 0;
 }
 
-void *mem_alloc(unsigned level, bool zero, const char *fn, int line)
+void *mem_alloc(int level, bool zero, const char *fn, int line)
 {
-	const uint32_t i = frame_take(level & 3, zero, fn, line);
+	const uint32_t i = frame_take(level, zero, fn, line);
 
 	return i ? loc_ptr(i << LOC_BITS) : NULL;
 }
@@ -460,7 +468,7 @@ void mem_free(uint32_t i, const char *fn, int line)
 	hw_m.epoch++;
 }
 
-void *hw_setup_table(unsigned level)
+void *hw_setup_table(int level)
 {
 	return mem_alloc(level, true, "setup", 0);
 }
@@ -538,9 +546,12 @@ void hw_set_kernel_root(void *root)
 
 	hw_m.kernel_root = i;
 	if (i) {
-		const unsigned bits = hw_m.shift[hw_m.frame[i].level & 3] + hw_m.table_bits;
+		const int level = hw_m.frame[i].level;
+		const unsigned bits = level_shift(level) + hw_m.table_bits;
+		const uint64_t most = level < 0 ? VA_WIDE : VA_LOW;
 
-		hw_m.kernel_low = bits < 48 ? (1ull << bits) - 1 : VA_LOW;
+		hw_m.kernel_low = bits < 52 ? ((1ull << bits) - 1) & most : most;
+		set_ds(level < 0);
 		hw_m.frame[i].is_root = true;
 		hw_m.frame[i].asid = ASID_KERNEL;
 		hw_m.frame[i].users = (uint8_t)((1u << hw.cfg.ncpu) - 1);
@@ -565,7 +576,7 @@ static bool page_in_pending(uint64_t pa)
 			const uint64_t old = coh_read(p->loc);
 
 			if (!p->clear && f->level == 3 && desc_is_leaf(old, 3) && (old & HW_D_AF) &&
-			    !desc_is_poison(old) && (old & hw_m.oa_mask) == pa && p->val != old)
+			    !desc_is_poison(old) && desc_oa(old) == pa && p->val != old)
 				return true;
 		}
 	}

@@ -21,7 +21,7 @@ void stale_reset(void)
 /* Counts what other parts ask for in constant time: table targets, cached pages, early values. */
 static void stale_account(const struct hw_stale *e, unsigned tlb, unsigned early, int sign)
 {
-	const uint64_t frame = (e->val & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+	const uint64_t frame = desc_oa(e->val) >> HW_FRAME_SHIFT;
 
 	if (tlb && desc_is_table(e->val, stale_level(e)) && frame && frame < HW_MAX_FRAMES) {
 		hw_m.frame[frame].nstale = (uint16_t)(hw_m.frame[frame].nstale + sign);
@@ -195,7 +195,7 @@ static void replaced_cont(struct hw_stale *key)
 /* `old` at loc stopped being the coherent value of a reachable table. */
 void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsigned writer, unsigned tlb_mask)
 {
-	const unsigned level = f->level;
+	const int level = f->level;
 	const bool leaf = desc_is_leaf(old, level), table = desc_is_table(old, level);
 	const bool cached = table || (leaf && (old & HW_D_AF)); /* DDI 0487 D8.5.3: AF=0 is never cached */
 	const struct hw_frame *root = &hw_m.frame[f->home];
@@ -214,9 +214,9 @@ void stale_replaced(uint32_t loc, const struct hw_frame *f, uint64_t old, unsign
 	key.loc = loc;
 	key.shape = stale_shape(f->asid, level, false);
 	key.writer = (uint8_t)writer;
-	key.va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[level]);
+	key.va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << level_shift(level));
 	if (level < 3) {
-		if (leaf && cached && (old & HW_D_CONT) && hw_m.run_bits[level]) {
+		if (leaf && cached && (old & HW_D_CONT) && run_entries(level) > 1) {
 			key.shape |= 1;
 			key.va &= ~((1ull << run_shift(level)) - 1);
 			key.val &= ~(((1ull << run_shift(level)) - 1) & hw_m.oa_mask);
@@ -240,7 +240,7 @@ void stale_unlinked(uint32_t frame, unsigned writer)
 		return;
 	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++) {
 		const uint64_t v = line_is_real(loc) ? hw_m.mem[loc] : 0;
-		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		const uint64_t next = desc_oa(v) >> HW_FRAME_SHIFT;
 
 		if (!(v & HW_D_VALID)) {
 			if (!line_is_real(loc))
@@ -289,12 +289,12 @@ void stale_retire(unsigned asid, unsigned loaded)
 /* Does what this agent holds of the run or leaf translate to the page? */
 static bool holds_page(const struct hw_stale *e, unsigned agent, uint64_t pa)
 {
-	uint64_t size = 1ull << hw_m.shift[stale_level(e)], oa = e->val & hw_m.oa_mask & ~(size - 1);
+	uint64_t size = 1ull << level_shift(stale_level(e)), oa = desc_oa(e->val) & ~(size - 1);
 
 	if (!(e->tlb & hw_m.agents & 1u << agent))
 		return false;
 	if (stale_cont(e)) {
-		const unsigned unit = hw_m.shift[stale_level(e)];
+		const unsigned unit = level_shift(stale_level(e));
 
 		size = (uint64_t)(run_hi(e, agent) - run_lo(e, agent)) << unit;
 		oa += (uint64_t)run_lo(e, agent) << unit;

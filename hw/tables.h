@@ -18,7 +18,7 @@ bool hw_table_where(unsigned frame, uint64_t *va, unsigned *level);
 
 struct hw_frame_look {
 	uint16_t asid;	/* of the root that it is, was or is below */
-	uint8_t level;	/* that it was allocated as */
+	int8_t level;	/* that it was allocated as */
 	bool live;	/* else it has been freed */
 	bool cleared;	/* what nobody has written since reads as zero, else as poison */
 	const char *fn; /* who allocated or freed it */
@@ -40,7 +40,8 @@ struct hw_cached {
 	uint64_t va, val;	   /* first address that it translates; descriptor */
 	unsigned n;		   /* entries of the run that are left, or 1 */
 	unsigned asid;		   /* of the root; HW_ASID_KERNEL */
-	uint8_t level, tlb, early; /* sets of agents */
+	int8_t level;
+	uint8_t tlb, early; /* sets of agents */
 	bool run;
 	bool ending; /* a TLBI that covers it has been issued, and has not completed */
 };

@@ -14,20 +14,23 @@ struct operand {
 	bool all; /* no address */
 	bool any_asid;
 	bool leaf_only;
-	bool global;   /* global leaves too */
-	uint8_t level; /* hint: only entries of this level; 0 none */
-	bool nothing;  /* the operand is wrong in a way that promises nothing */
+	bool global;  /* global leaves too */
+	uint8_t hint; /* only entries of level hint - 1; 0: of any */
+	bool nothing; /* the operand is wrong in a way that promises nothing */
 };
 
-/* TTL[3:2] granule, TTL[1:0] level; 0b00xx is no hint (DDI 0487 C5.5, FEAT_TTL). */
+/*
+ * TTL[3:2] granule, TTL[1:0] level; 0b00xx is no hint (DDI 0487 C5.5, FEAT_TTL). With FEAT_LPA2, which is here where
+ * DS is 1, 0b0100 names level 0 at 4K; elsewhere it is no hint either. Level -1 has no leaves and no name.
+ */
 static void decode_va(struct operand *o, uint64_t xt)
 {
 	const unsigned ttl = hw.cfg.ttl ? xt >> 44 & 15 : 0;
 
 	o->start = va_canon(xt << 12) & ~((1ull << hw_m.page_shift) - 1);
 	o->end = o->start + (1ull << hw_m.page_shift);
-	if (ttl >> 2 && (ttl & 3)) {
-		o->level = ttl & 3;
+	if (ttl >> 2 && ((ttl & 3) || (hw_m.ds && hw.geo->tg == 1))) {
+		o->hint = 1 + (ttl & 3);
 		o->nothing = ttl >> 2 != hw.geo->tg;
 	}
 }
@@ -38,15 +41,17 @@ static void decode_va(struct operand *o, uint64_t xt)
  */
 static void decode_range(struct operand *o, uint64_t xt)
 {
-	const unsigned scale = xt >> 44 & 3, num = xt >> 39 & 31, tg = xt >> 46 & 3;
+	const unsigned scale = xt >> 44 & 3, num = xt >> 39 & 31, tg = xt >> 46 & 3, level = xt >> 37 & 3;
+	const unsigned unit = hw_m.ds ? 16 : hw_m.page_shift, sign = hw_m.ds ? 52 : 48;
 
-	o->start = (xt & ((1ull << 37) - 1)) << hw_m.page_shift;
-	/* BaseADDR is VA[48:12] at 4K, wider above: bit 48 is a copy of bit 55 (DDI 0487 C5.5). */
-	o->start = va_canon((o->start & ~VA_KERNEL) | (o->start >> 48 & 1) << 55);
+	o->start = (xt & ((1ull << 37) - 1)) << unit;
+	/* BaseADDR is VA[48:12] at 4K, wider above: bit 48 is a copy of bit 55. With DS = 1 it is VA[52:16] at every
+	 * granule, in units of 64 KiB, and bit 52 is that copy (DDI 0487 C5.5). */
+	o->start = va_canon((o->start & ~VA_KERNEL) | (o->start >> sign & 1) << 55);
 	o->end = o->start + ((num + 1ull) << (5 * scale + 1 + hw_m.page_shift));
-	o->level = xt >> 37 & 3;
+	o->hint = level ? (uint8_t)(1 + level) : 0; /* levels 0 and -1 have no name in a range */
 	o->nothing = tg != hw.geo->tg;
-	if (o->level && o->start & ((1ull << hw_m.shift[o->level]) - 1))
+	if (level && o->start & ((1ull << level_shift((int)level)) - 1))
 		o->nothing = true;
 }
 
@@ -81,7 +86,7 @@ static struct operand decode(unsigned op, uint64_t xt)
 
 static uint64_t entry_size(const struct hw_stale *e)
 {
-	return 1ull << (stale_cont(e) ? run_shift(stale_level(e)) : hw_m.shift[stale_level(e)]);
+	return 1ull << (stale_cont(e) ? run_shift(stale_level(e)) : level_shift(stale_level(e)));
 }
 
 /* Any overlap removes a block (DDI 0487 D8.14.3: the whole entry goes). Of a contiguous run see trim(). */
@@ -97,8 +102,8 @@ static bool operand_matches(const struct operand *o, const struct hw_stale *e)
 	if (!o->global && !table && (e->val & (HW_D_NG | HW_D_VALID)) == HW_D_VALID)
 		return false;
 	if (table)
-		return !o->leaf_only && !o->level; /* a hint describes leaves: it promises nothing for tables */
-	return !o->level || stale_level(e) == o->level;
+		return !o->leaf_only && !o->hint; /* a hint describes leaves: it promises nothing for tables */
+	return !o->hint || stale_level(e) == o->hint - 1;
 }
 
 /*
@@ -129,7 +134,7 @@ static bool left_nothing(const struct hw_stale *e, unsigned agent)
 static bool trim(struct hw_stale *e, const struct operand *o, unsigned agent)
 {
 	uint8_t *lo = &e->plo[agent], *hi = &e->phi[agent];
-	const unsigned unit = hw_m.shift[stale_level(e)];
+	const unsigned unit = level_shift(stale_level(e));
 	const uint64_t size = entry_size(e), round = (1ull << unit) - 1;
 	unsigned a = 0, b = run_entries(stale_level(e));
 

@@ -24,7 +24,8 @@ enum cand_kind {
 struct cand {
 	uint64_t val, tick;
 	uint32_t loc;
-	uint8_t level, kind, view;
+	int8_t level;
+	uint8_t kind, view;
 	bool tlb;   /* stale: held by a TLB, not only by an early walk */
 	uint16_t i; /* stale: place in the list */
 };
@@ -35,16 +36,16 @@ struct cands {
 	struct cand c[CAND_MAX];
 };
 
-static uint32_t entry_loc(uint32_t frame, unsigned level, uint64_t va)
+static uint32_t entry_loc(uint32_t frame, int level, uint64_t va)
 {
-	return frame << LOC_BITS | ((uint32_t)((va & VA_LOW) >> hw_m.shift[level]) & (hw_m.nentries - 1));
+	return frame << LOC_BITS | ((uint32_t)((va & VA_WIDE) >> level_shift(level)) & (hw_m.nentries - 1));
 }
 
 /*
  * What the walker of `cpu` reads. Its own pending stores may be visible to it or not, but (a named assumption,
  * no rule covers it) in the order that a DMB gave them: an older group is seen wherever a newer one is.
  */
-static uint64_t walk_read(uint32_t loc, unsigned level, int cpu, enum walk_view view, uint32_t *seen)
+static uint64_t walk_read(uint32_t loc, int level, int cpu, enum walk_view view, uint32_t *seen)
 {
 	struct hw_cpu *c;
 	uint32_t group;
@@ -78,16 +79,16 @@ static void walk_report(enum hw_finding find, const struct hw_frame *f, bool qui
 		hw_find(find, f->fn ? f->fn : "walker", f->line);
 }
 
-struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, enum walk_view view, bool quiet)
+struct hw_leaf walk_from(uint32_t frame, int level, uint64_t va, int cpu, enum walk_view view, bool quiet)
 {
-	struct hw_leaf l = {.level = (uint8_t)level};
+	struct hw_leaf l = {.level = (int8_t)level};
 	uint32_t seen = 0;
 
 	for (;; level++) {
 		const struct hw_frame *f = &hw_m.frame[frame];
 		uint64_t next;
 
-		l.level = (uint8_t)level;
+		l.level = (int8_t)level;
 		l.loc = entry_loc(frame, level, va);
 		l.desc = walk_read(l.loc, level, cpu, view, &seen);
 		if (f->state != FRAME_LIVE || desc_is_poison(l.desc)) {
@@ -98,7 +99,7 @@ struct hw_leaf walk_from(uint32_t frame, unsigned level, uint64_t va, int cpu, e
 		}
 		if (!desc_is_table(l.desc, level))
 			break;
-		next = (l.desc & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		next = desc_oa(l.desc) >> HW_FRAME_SHIFT;
 		if (!next || next >= HW_MAX_FRAMES) { /* not table memory at all */
 			walk_report(HW_F_FREED_WALK, f, quiet);
 			l.desc = 0;
@@ -118,21 +119,21 @@ static void walk_note(struct hw_walked *w, uint32_t root, uint64_t va, const str
 {
 	uint32_t frame = root;
 
-	*w = (struct hw_walked){.key = va >> hw_m.shift[2],
+	*w = (struct hw_walked){.key = va >> level_shift(2),
 				.root = root,
 				.epoch = hw_m.epoch,
 				.frame = (uint16_t)(l->loc >> LOC_BITS),
 				.level = l->level};
-	for (unsigned level = hw_m.frame[root].level; level < l->level; level++) {
+	for (int level = hw_m.frame[root].level; level < l->level; level++) {
 		w->up[w->nup] = entry_loc(frame, level, va);
-		frame = (uint32_t)((coh_read(w->up[w->nup++]) & hw_m.oa_mask) >> HW_FRAME_SHIFT);
+		frame = (uint32_t)(desc_oa(coh_read(w->up[w->nup++])) >> HW_FRAME_SHIFT);
 	}
 }
 
 /* The same in coherent memory, mostly by looking at the last entry alone. */
 static struct hw_leaf walk_coherent(uint32_t root, uint64_t va, bool quiet)
 {
-	const uint64_t key = va >> hw_m.shift[2];
+	const uint64_t key = va >> level_shift(2);
 	struct hw_walked *w = &hw_m.walked[key & (WALKED - 1)];
 	struct hw_leaf l = {.loc = LOC_NONE};
 
@@ -162,7 +163,7 @@ static inline uint32_t root_of(unsigned agent, uint64_t va)
 static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view view, bool quiet)
 {
 	const uint32_t root = root_of(agent, va);
-	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+	const struct hw_leaf none = {.level = (int8_t)hw_m.root_level};
 
 	if (!root)
 		return none;
@@ -175,7 +176,7 @@ static struct hw_leaf walk_agent(unsigned agent, uint64_t va, enum walk_view vie
 static struct hw_leaf walk_now(unsigned agent, uint64_t va)
 {
 	const uint32_t root = root_of(agent, va);
-	const struct hw_leaf none = {.level = (uint8_t)hw_m.root_level};
+	const struct hw_leaf none = {.level = (int8_t)hw_m.root_level};
 
 	return root ? walk_coherent(root, va, true) : none;
 }
@@ -185,9 +186,10 @@ uint64_t *hw_leaf_slot(void *root, uint64_t va)
 	const uint32_t frame = (uint32_t)(((uint64_t *)root - hw_m.mem) >> LOC_BITS);
 	uint32_t f = frame;
 
-	for (unsigned level = hw_m.frame[frame].level; level < 3; level++) {
+	va = va_canon(va);
+	for (int level = hw_m.frame[frame].level; level < 3; level++) {
 		const uint64_t v = hw_peek(loc_ptr(entry_loc(f, level, va)));
-		const uint64_t next = (v & hw_m.oa_mask) >> HW_FRAME_SHIFT;
+		const uint64_t next = desc_oa(v) >> HW_FRAME_SHIFT;
 
 		if (!desc_is_table(v, level) || !next || next >= HW_MAX_FRAMES)
 			return NULL;
@@ -199,8 +201,8 @@ uint64_t *hw_leaf_slot(void *root, uint64_t va)
 /* Output address of the page of va. */
 static uint64_t leaf_pa(const struct hw_leaf *l, uint64_t va, bool as_block)
 {
-	const uint64_t oa = l->desc & hw_m.oa_mask, page = ~((1ull << hw_m.page_shift) - 1);
-	uint64_t low = (1ull << hw_m.shift[l->level]) - 1;
+	const uint64_t oa = desc_oa(l->desc), page = ~((1ull << hw_m.page_shift) - 1);
+	uint64_t low = (1ull << level_shift(l->level)) - 1;
 
 	if (as_block)
 		low = (1ull << run_shift(l->level)) - 1;
@@ -220,18 +222,18 @@ static void cand_add(struct cands *s, const struct cand *c)
 	s->n++;
 }
 
-static unsigned entry_in_run(uint64_t va, unsigned level)
+static unsigned entry_in_run(uint64_t va, int level)
 {
-	return (unsigned)(va >> hw_m.shift[level]) & (run_entries(level) - 1);
+	return (unsigned)(va >> level_shift(level)) & (run_entries(level) - 1);
 }
 
 /* May the agent translate va by it now? */
 static inline bool may_use(const struct hw_stale *e, unsigned agent, uint64_t va, unsigned asid, bool dep)
 {
-	const unsigned level = stale_level(e);
+	const int level = stale_level(e);
 
 	if (!((e->tlb | (dep ? 0 : e->early)) >> agent & 1) ||
-	    (va - e->va) >> (stale_cont(e) ? run_shift(level) : hw_m.shift[level]))
+	    (va - e->va) >> (stale_cont(e) ? run_shift(level) : level_shift(level)))
 		return false;
 	if (stale_cont(e) &&
 	    (entry_in_run(va, level) < run_lo(e, agent) || entry_in_run(va, level) >= run_hi(e, agent)))
@@ -250,13 +252,13 @@ static void collect_bucket(struct cands *s, unsigned bucket, unsigned agent, uin
 
 	for (uint16_t i = hw_m.head[bucket]; i != NIL; i = hw_m.stale[i].next) {
 		const struct hw_stale *e = &hw_m.stale[i];
-		const unsigned level = stale_level(e);
+		const int level = stale_level(e);
 
 		if (may_use(e, agent, va, asid, s->dep))
 			cand_add(s, &(struct cand){.val = e->val,
 						   .tick = e->tick,
 						   .loc = e->loc,
-						   .level = (uint8_t)level,
+						   .level = (int8_t)level,
 						   .kind = desc_is_table(e->val, level) ? CAND_TABLE : CAND_LEAF,
 						   .tlb = e->tlb >> agent & 1,
 						   .i = i});
@@ -414,9 +416,9 @@ static void eval_start(struct eval *e)
 	e->kind = c->kind;
 	e->plain = e->own = false;
 	if (c->kind == CAND_TABLE) {
-		const uint32_t frame = (uint32_t)((c->val & hw_m.oa_mask) >> HW_FRAME_SHIFT);
+		const uint32_t frame = (uint32_t)(desc_oa(c->val) >> HW_FRAME_SHIFT);
 
-		e->l = walk_from(frame, c->level + 1u, e->a->va, -1, VIEW_MEM, false);
+		e->l = walk_from(frame, c->level + 1, e->a->va, -1, VIEW_MEM, false);
 		e->block = false;
 		return;
 	}
@@ -630,7 +632,7 @@ static bool any_stale(const struct hw_access *a)
 /* Can one of the CPU's own pending stores be to what a walk has read? */
 static bool own_on_path(struct hw_cpu *c, const struct hw_leaf *l, uint64_t va)
 {
-	const struct hw_walked *w = &hw_m.walked[va >> hw_m.shift[2] & (WALKED - 1)];
+	const struct hw_walked *w = &hw_m.walked[va >> level_shift(2) & (WALKED - 1)];
 
 	if (pend_maybe(c, l->loc))
 		return true;

@@ -6,7 +6,8 @@
  * empty again when the function that set it returns, on errors too; a live entry changes in permissions or not at all.
  *
  * Levels that the configuration lacks are folded: their "table" is the entry of the level above, reached by the
- * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time.
+ * parent's pointer, and they own no slot. The kernel decides that by its headers, here at run time. With five levels none
+ * is folded, and descriptors have 52-bit addresses (lpa2): frames here stay below 48 bits, so bits [49:48] and [9:8] are 0.
  *
  * The three designs of thread 001 differ in who maps a table how often:
  *	remap	allocation maps a new table to clear it, population maps it again (up to 6.9)
@@ -446,9 +447,14 @@ static int __create_pgd_mapping(enum mmu_design design, uint64_t *pgdir, uint64_
 
 static struct create request(uint64_t val, unsigned alloc, unsigned flags)
 {
+	struct create c = {.alloc = alloc, .flags = flags};
+
 	if (flags & PT_NO_EXEC_MAPPINGS)
 		val &= ~PT_EXEC;
-	return (struct create){.prot = entry_make_kernel(val), .alloc = alloc, .flags = flags};
+	c.prot = entry_make_kernel(val);
+	if (BUG(lpa2_shareability_in_entry))
+		c.prot |= PTE_SHARED;
+	return c;
 }
 
 #define CREATE(name, design)                                                                                       \
@@ -466,10 +472,12 @@ CREATE(ops, MMU_OPS)
 static void mmu_reset(const struct pt_mmu_env *env)
 {
 	mmu = (struct mmu_state){.env = *env};
+	opt_env.lpa2 = env->lpa2;
 }
 
 const struct pt_mmu mmu_final = {
 	.design = "one slot a table, cleared and populated through it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_final,
@@ -477,6 +485,7 @@ const struct pt_mmu mmu_final = {
 
 const struct pt_mmu mmu_remap = {
 	.design = "a slot to clear a new table, then one to populate it",
+	.five_levels = true,
 	.cost = {.maps = {1, 1, 1}, .maps_new = {0, 1, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_remap,
@@ -484,6 +493,7 @@ const struct pt_mmu mmu_remap = {
 
 const struct pt_mmu mmu_ops = {
 	.design = "one slot a table at boot, linear addresses later",
+	.five_levels = true,
 	.cost = {.maps = {0, 1, 0}, .maps_new = {0, 0, 0}, .clears_new = 1},
 	.reset = mmu_reset,
 	.create_pgd_mapping = create_ops,

@@ -27,7 +27,7 @@
 #define PTE_TYPE_PAGE	    (3ull << 0)
 #define PTE_USER	    (1ull << 6) /* AP[1] */
 #define PTE_RDONLY	    (1ull << 7) /* AP[2] */
-#define PTE_SHARED	    (3ull << 8) /* SH: inner shareable */
+#define PTE_SHARED	    (3ull << 8) /* SH: inner shareable; with TCR_EL1.DS = 1 output address [51:50] instead */
 #define PTE_AF		    (1ull << 10)
 #define PTE_NG		    (1ull << 11)
 #define PTE_PRESENT_INVALID PTE_NG /* with VALID clear: present for software, no use to hardware */
@@ -43,6 +43,7 @@
 /* Facts of the present execution (struct pt_env). */
 struct opt_env {
 	unsigned page_shift, table_bits, cont_bits;
+	bool lpa2; /* lpa2_is_enabled(): TCR_EL1.DS, which five levels need */
 	const struct pt_folio *folios;
 	unsigned nfolios;
 };
@@ -251,10 +252,16 @@ static inline uint64_t swp_decode(uint64_t pte)
 	       (pte & PTE_RDONLY ? 8 : 0);
 }
 
+/* With 52-bit output addresses TCR_EL1 says how memory is shared, and SH is part of the address (DDI 0487 D8.3.1). */
+static inline uint64_t pte_maybe_shared(void)
+{
+	return opt_env.lpa2 ? 0 : PTE_SHARED;
+}
+
 /* Kernel mappings are dirty from the start: no fault handler would make them writable later. */
 static inline uint64_t entry_make_kernel(uint64_t val)
 {
-	uint64_t pte = PTE_TYPE_PAGE | PTE_SHARED | PTE_RDONLY | PTE_AF | PTE_UXN;
+	uint64_t pte = PTE_TYPE_PAGE | pte_maybe_shared() | PTE_RDONLY | PTE_AF | PTE_UXN;
 
 	pte |= val & PT_WRITE ? PTE_WRITE : 0;
 	pte |= val & PT_EXEC ? 0 : PTE_PXN;
@@ -263,7 +270,7 @@ static inline uint64_t entry_make_kernel(uint64_t val)
 
 static inline uint64_t entry_make_user(uint64_t val)
 {
-	uint64_t pte = PTE_TYPE_PAGE | PTE_USER | PTE_RDONLY | PTE_SHARED | PTE_NG | PTE_PXN;
+	uint64_t pte = PTE_TYPE_PAGE | PTE_USER | PTE_RDONLY | pte_maybe_shared() | PTE_NG | PTE_PXN;
 
 	pte |= val & PT_WRITE ? PTE_WRITE : 0;
 	pte |= val & PT_YOUNG ? PTE_AF : 0;

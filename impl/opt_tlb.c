@@ -48,13 +48,19 @@ static uint64_t tlbi_vaddr_level(uint64_t asid, uint64_t addr, int level)
 	return arg | (get_trans_granule() << 2 | (uint64_t)level) << TLBI_TTL_SHIFT;
 }
 
+/* The base counts pages, or with TCR_EL1.DS = 1 units of 64 KiB at every granule. */
+static unsigned tlbi_range_shift(void)
+{
+	return opt_env.lpa2 && !BUG(lpa2_range_base_in_pages) ? 16 : PAGE_SHIFT;
+}
+
 static uint64_t tlbi_vaddr_range(uint64_t asid, uint64_t addr, int scale, int num, int level)
 {
 	uint64_t ttl = level >= 1 && level <= 3 ? (uint64_t)level : 0;
 
 	return asid << TLBI_ASID_SHIFT | get_trans_granule() << TLBIR_TG_SHIFT |
 	       (uint64_t)scale << TLBIR_SCALE_SHIFT | (uint64_t)num << TLBIR_NUM_SHIFT | ttl << TLBIR_TTL_SHIFT |
-	       (addr >> PAGE_SHIFT & TLBIR_BADDR_MASK);
+	       (addr >> tlbi_range_shift() & TLBIR_BADDR_MASK);
 }
 
 /* Pages that one range operation covers: (num + 1) * 2^(5 * scale + 1). */
@@ -92,18 +98,20 @@ void flush_tlb_mm(const struct pt_mm *mm)
 }
 
 /*
- * Range operations cover even numbers of pages: from the largest scale down, and a last odd page by its own.
+ * Range operations cover even numbers of pages: from the largest scale down, and a last odd page by its own. Where
+ * their base is coarser than a page, pages up to the first address that it can name go one by one too.
  */
 static void __flush_tlb_range_op(unsigned op, unsigned rop, uint64_t asid, uint64_t start, uint64_t pages,
 				 uint64_t stride, int tlb_level)
 {
+	const uint64_t unaligned = (1ull << tlbi_range_shift()) - 1;
 	bool ranges = hw_feature(HW_FEAT_TLBIRANGE);
 	int scale = 3;
 
 	while (pages > 0) {
 		int num;
 
-		if (!ranges || pages == 1) {
+		if (!ranges || pages == 1 || (start & unaligned)) {
 			__tlbi(op, tlbi_vaddr_level(asid, start, tlb_level));
 			start += stride;
 			pages -= stride >> PAGE_SHIFT;

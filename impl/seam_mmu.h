@@ -22,6 +22,7 @@ struct pt_mmu_env {
 	unsigned page_shift, table_bits;
 	unsigned levels;  /* of the kernel's half; levels that it lacks are folded into the one above */
 	unsigned va_bits; /* that the kernel's half translates: the top table may be smaller than a page */
+	bool lpa2;	  /* TCR_EL1.DS: 52-bit descriptors without SH, TLBI ranges in units of 64 KiB */
 	unsigned cont_pte_bits, cont_pmd_bits;
 	uint64_t *pgdir;       /* swapper_pg_dir */
 	uint64_t fixmap_va;    /* of slot 0; slot i is i pages above */
@@ -49,6 +50,7 @@ struct pt_mmu_cost {
 
 struct pt_mmu {
 	const char *design;
+	bool five_levels; /* 52-bit addresses: otherwise it is given four levels at most, without lpa2 */
 	struct pt_mmu_cost cost;
 	void (*reset)(const struct pt_mmu_env *env);
 	/*

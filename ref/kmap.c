@@ -501,7 +501,7 @@ void ref_km_create_end(struct ref_kmap *k, const struct ref_km_req *q, uint64_t 
 
 static struct ref_verdict verdict(const char *cls, const char *what, uint8_t debtor, uint64_t page)
 {
-	return (struct ref_verdict){.cls = cls, .what = what, .debtor = debtor, .page = (unsigned)page};
+	return (struct ref_verdict){.cls = cls, .what = what, .debtor = debtor, .page = page};
 }
 
 struct ref_verdict ref_km_create_judge(const struct ref_km_fate *f, const struct ref_km_req *q, bool err,

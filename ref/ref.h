@@ -128,7 +128,7 @@ struct ref_verdict {
 	const char *cls; /* NULL: explained */
 	const char *what;
 	uint8_t debtor; /* operation that owes */
-	unsigned page;
+	uint64_t page;	/* of the window or of the kernel's half, whose pages take 40 bits */
 };
 
 /* Legal differences that the mechanism counts when it uses them. */

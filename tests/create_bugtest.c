@@ -32,6 +32,28 @@ static const struct {
 					     "create_map cpu=0 page=0.0 nr=2 unit=2 noblock\n"},
 	{"folded-slot-pointer-advance", "ptdiff 1\n"
 					"create_map cpu=0 page=0.0 nr=1\n"},
+	{"folded-slot-pointer-advance", "ptdiff 1\n" /* four levels: the P4D's alone is folded */
+					"geometry 4k\n"
+					"create_map cpu=0 page=0.0 nr=1\n"},
+	{"index-not-masked", "ptdiff 1\n" /* into the table of level 0 */
+			     "create_boot cpu=0 levels=4\n"
+			     "create_map cpu=0 page=0.0 nr=1\n"},
+	{"table-linked-before-clear", "ptdiff 1\n" /* the same */
+				      "cpus 2\n"
+				      "create_boot cpu=0 levels=4\n"
+				      "create_map cpu=0 page=0.0 nr=1\n"
+				      "  tlbi#1: read agent=1 page=0.0\n"},
+	{"lpa2-shareability-in-entry", "ptdiff 1\n"
+				       "create_boot cpu=0 levels=4\n"
+				       "create_map cpu=0 page=0.0 nr=1\n"},
+	{"lpa2-range-base-in-pages", "ptdiff 1\n"
+				     "cpus 2\n"
+				     "xlate stale\n"
+				     "tlbirange on\n"
+				     "create_boot cpu=0 levels=4\n"
+				     "create_map cpu=0 page=0.0 nr=2\n"
+				     "create_perm cpu=0 page=0.0 nr=2 ro\n"
+				     "create_access cpu=1 page=0.0 write\n"},
 	{"index-not-masked", "ptdiff 1\n"
 			     "create_map cpu=0 page=0.0 nr=1\n"},
 	{"cont-across-hole", "ptdiff 1\n"

@@ -97,6 +97,32 @@ static void test_shapes(void **s)
 	looks("ptdiff 1\n" MAP "page=0.3 nr=18\n", 0, "...p cccc cccc cccc cccc p...");
 }
 
+#define FIVE "ptdiff 1\ncreate_boot cpu=0 levels=4\n"
+
+/*
+ * Five levels: pages of the region, small geometry. Between | another table of level 0, between : another of level 1.
+ *
+ *	0    256    512            4608           8704           12288
+ *	| : P    P   |   16 P's     :   16 P's     :   14 P's
+ *	             level -1       level 0        level 0
+ */
+static void test_five_levels(void **s)
+{
+	(void)s;
+	looks(FIVE MAP "page=0.0 nr=1\n", 0, "p... ....");
+	looks(FIVE MAP "page=1.3 nr=2 unit=3 at=4\n", 444, ".... BBBB");
+	looks(FIVE MAP "page=1.3 nr=2 unit=3 at=4\n", 508, "BBBB BBBB");
+	looks(FIVE MAP "page=1.3 nr=2 unit=3 at=4\n", 572, "BBBB ....");
+	looks(FIVE MAP "page=1.3 nr=2 unit=3 at=4 noblock nocont early\n", 508, "pppp pppp");
+	looks(FIVE MAP "page=1.0 nr=3 unit=4 at=4\n", 252, ".... PPPP");
+	looks(FIVE MAP "page=1.0 nr=3 unit=4 at=4\n", 1020, "PPPP ....");
+	looks(FIVE MAP "page=1.3 nr=8 unit=3 at=5 nocont\n", 4604, "PPPP bbbb");
+	looks(FIVE MAP "page=1.1 nr=2 unit=4 at=5\n", 4604, "PPPP PPPP");
+	looks(FIVE MAP "page=2.1 nr=1 unit=4 at=5 shift=1\n", 8444, ".... pppp pppp"); /* one page off: no runs */
+	looks(FIVE MAP "page=1.3 nr=2 unit=3 at=4 nocont\ncreate_perm cpu=0 page=1.3 nr=2 unit=3 at=4 ro\n", 508,
+	      "xxxx xxxx");
+}
+
 /* What was there decides: holes are filled, pages change permissions, everything else is refused. */
 static void test_refusals(void **s)
 {
@@ -112,6 +138,46 @@ static void test_refusals(void **s)
 	      "xxxx xxxx xxxx xxxx ....");
 }
 
+static unsigned levels;
+
+static void note_levels(void)
+{
+	levels = kmap.env.levels;
+	assert_int_equal(kmap.env.lpa2, levels == 5);
+	assert_int_equal(kmap.va >> 63, 1);
+}
+
+/* 0: the geometry's own; else one more, as far as 48 bits go, with a fifth level at 4K pages only. */
+static unsigned levels_want(unsigned geo, unsigned field)
+{
+	static const uint8_t own[HW_NGEO] = {3, 4, 4, 3}, most[HW_NGEO] = {5, 5, 4, 3};
+	const unsigned n = field ? (field < 4 ? field + 1 : 5) : own[geo];
+
+	return n < most[geo] ? n : most[geo];
+}
+
+/* Bytes and text keep the number of levels, whatever it is. */
+static void test_round_trip(void **s)
+{
+	static struct prog again;
+	static uint8_t bytes[PROG_MAX_BYTES];
+	char text[64], err[256];
+
+	(void)s;
+	for (unsigned l = 0; l < 8; l++) {
+		size_t n;
+
+		snprintf(text, sizeof(text), "ptdiff 1\ngeometry 4k\ncreate_boot cpu=0 levels=%u\n", l);
+		assert_int_equal(prog_parse(&prog, "test", text, strlen(text), err, sizeof(err)), 0);
+		assert_int_equal(prog.r[0].a & 7, l);
+		n = prog_encode(&prog, bytes);
+		prog_decode(&again, bytes, n);
+		assert_int_equal(again.n, 1);
+		assert_int_equal(again.r[0].kind, OP_create_boot);
+		assert_int_equal(again.r[0].a, prog.r[0].a);
+	}
+}
+
 /* The same program at each geometry with each number of levels that it has room for, in each design. */
 static void test_levels(void **s)
 {
@@ -120,18 +186,25 @@ static void test_levels(void **s)
 	char text[1024];
 
 	(void)s;
-	for (unsigned i = 0; i < 3 * 4 * 4 * 2; i++) {
+	for (unsigned i = 0; i < 3 * 4 * 8 * 2; i++) {
 		const char *e = early[i & 1];
 		struct outcome out;
 
+		if ((i >> 1 & 7) > 5)
+			continue;
+
 		snprintf(text, sizeof(text),
-			 "ptdiff 1\ngeometry %s\ncpus 2\ndrain lazy\nxlate stale\n"
+			 "ptdiff 1\ngeometry %s\ncpus 2\ndrain lazy\nxlate stale\ntlbirange on\n"
 			 "create_boot cpu=0 levels=%u\n" MAP "page=1.0 nr=2 unit=2 at=3%s\n" MAP
 			 "page=0.1 nr=20 at=2%s\n" MAP "page=2.0 nr=3 unit=1 at=2 noblock%s\n"
 			 "create_perm cpu=1 page=0.0 nr=16 ro\ncreate_access cpu=1 page=0.0 near=2\n"
 			 "create_access cpu=0 page=1.0 at=3 near=1 write\n",
-			 prog_geo_name(i >> 3 & 3), i >> 1 & 3, e, e, e);
-		out = run(text, impls[i >> 5]);
+			 prog_geo_name(i >> 4 & 3), i >> 1 & 7, e, e, e);
+		levels = 0;
+		exec_at_end = note_levels;
+		out = run(text, impls[i >> 6]);
+		exec_at_end = NULL;
+		assert_int_equal(levels, levels_want(i >> 4 & 3, i >> 1 & 7));
 		assert_string_equal(out.sig, "");
 		assert_int_equal(out.unsupported, 0);
 	}
@@ -229,8 +302,8 @@ static int setup(void **s)
 int main(void)
 {
 	static const struct CMUnitTest programs[] = {
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_shapes),	 cmocka_unit_test(test_five_levels),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_levels),
 	};
 	static const struct CMUnitTest machine[] = {

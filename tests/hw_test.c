@@ -1952,6 +1952,243 @@ static void block_split(void **state)
 		}
 }
 
+/* ---- five levels: 52-bit addresses, TCR_EL1.DS = 1 ---- */
+
+enum { FIVE_ROOT = 9, FIVE_LOW = 3 };
+
+static uint64_t *five[5]; /* tables of levels -1 to 3 */
+
+/*
+ *	VA, 4K:  55  51..48   47..39     38..30   29..21   20..12
+ *	          1   -1: 9    0: last    1: 3     2: 3     3: page
+ */
+static uint64_t five_va(unsigned page)
+{
+	uint64_t va = (uint64_t)FIVE_ROOT << level_shift(-1) | (uint64_t)(hw_m.nentries - 1) << level_shift(0);
+
+	va |= (uint64_t)FIVE_LOW << level_shift(1) | (uint64_t)FIVE_LOW << level_shift(2);
+	return ~0ull << (level_shift(-1) + (hw.cfg.geo == HW_GEO_4K ? 4 : hw_m.table_bits)) | va |
+	       (uint64_t)page << hw.geo->page_shift;
+}
+
+static uint64_t *five_entry(int level)
+{
+	const unsigned i = level < 0 ? FIVE_ROOT : level == 0 ? hw_m.nentries - 1 : level < 3 ? FIVE_LOW : 0;
+
+	return five[level + 1] + i;
+}
+
+static void five_make(enum hw_geo_id g)
+{
+	T.cfg.geo = g;
+	machine();
+	for (int level = -1; level <= 3; level++) {
+		five[level + 1] = hw_setup_table(level);
+		if (level >= 0)
+			hw_setup_write(five_entry(level - 1), hw_table_pa(five[level + 1]) | 3);
+	}
+	hw_set_kernel_root(five[0]);
+}
+
+/* Bits [9:8], which would be SH with DS = 0, are clear. */
+static uint64_t fleaf(uint64_t pfn)
+{
+	return kleaf(pfn, 0) & ~D_SH;
+}
+
+static struct hw_access ftouch(unsigned cpu, uint64_t va, enum hw_xlate how)
+{
+	struct hw_access a = {.agent = (uint8_t)cpu, .priv = true, .va = va};
+
+	hw.cfg.xlate = (uint8_t)how;
+	hw_do_access(&a);
+	return a;
+}
+
+static uint64_t fxt(uint64_t va, unsigned ttl)
+{
+	return (uint64_t)ttl << 44 | (va >> 12 & ((1ull << 44) - 1));
+}
+
+/* The walk begins at level -1, in the kernel's half alone; a fault says where it ended; bits above 51 are a copy of 55. */
+static void five_walk(void **state)
+{
+	struct hw_access a;
+
+	(void)state;
+	for (unsigned g = HW_GEO_SMALL; g <= HW_GEO_4K; g++) {
+		five_make((enum hw_geo_id)g);
+		hw_setup_write(five[4] + 5, fleaf(7));
+		hw_setup_write(T.pt, leaf(8, 0) & ~D_SH);
+		for (unsigned how = 0; how < HW_NXLATE; how++) {
+			a = ftouch(1, five_va(5), how);
+			assert_int_equal(a.fault, HW_OK);
+			assert_int_equal(a.level, 3);
+			assert_int_equal(a.pa, 7ull << hw.geo->page_shift);
+			assert_ptr_equal(a.slot, five[4] + 5);
+			assert_true(reaches(0, 0, 8));
+			assert_int_equal(ftouch(0, five_va(5) & ~(1ull << 52), how).fault, HW_OK);
+			a = ftouch(0, five_va(5) ^ 1ull << level_shift(-1), how);
+			assert_int_equal(a.fault, HW_FAULT_TRANSLATION);
+			assert_int_equal(a.level, -1);
+		}
+		for (int level = 3; level >= -1; level--) {
+			hw_setup_write(level == 3 ? five[4] + 5 : five_entry(level), 0);
+			a = ftouch(0, five_va(5), HW_XLATE_FRESH);
+			assert_int_equal(a.fault, HW_FAULT_TRANSLATION);
+			assert_int_equal(a.level, level);
+		}
+		expect(HW_F_NONE);
+	}
+}
+
+/*
+ *	bits  49:48  9:8       DS = 0  software, SH      DS = 1  OA[49:48], OA[51:50], in both halves
+ *	bits  1:0 = 0b01       level 0: a block          level -1: nothing
+ */
+static void five_descriptor(void **state)
+{
+	const uint64_t page = 7ull << 12;
+	struct hw_access a;
+	struct space k;
+
+	(void)state;
+	T.cfg.geo = HW_GEO_4K;
+	machine();
+	k = kernel_make();
+	hw_setup_write(k.pt, kleaf(7, 3ull << 48));
+	hw_setup_write(T.pt, leaf(7, 0));
+	assert_int_equal(ktouch(0, 0, false, HW_XLATE_FRESH).pa, page);
+	assert_int_equal(touch(0, 0, false, HW_XLATE_FRESH).pa, page);
+	five_make(HW_GEO_4K);
+	hw_setup_write(T.pt, leaf(7, 0));
+	assert_int_equal(touch(0, 0, false, HW_XLATE_FRESH).pa, page | 3ull << 50);
+	hw_setup_write(five[4], fleaf(7) | 1ull << 8);
+	assert_int_equal(ftouch(0, five_va(0), HW_XLATE_FRESH).pa, page | 1ull << 50);
+	hw_setup_write(five[4], fleaf(7) | 1ull << 49);
+	assert_int_equal(ftouch(0, five_va(0), HW_XLATE_FRESH).pa, page | 1ull << 49);
+	hw_setup_write(five[4], fleaf(7));
+	hw_xchg(five[4], fleaf(7) | 2ull << 8, HW_RELAXED, HERE); /* another address, live */
+	expect(HW_F_BBM_OA);
+	hw_setup_write(five_entry(2), *five_entry(2) | 3ull << 8);
+	assert_int_equal(ftouch(0, five_va(0), HW_XLATE_FRESH).fault, HW_FAULT_TRANSLATION);
+	expect(HW_F_FREED_WALK); /* no table memory there */
+	five_make(HW_GEO_4K);
+	hw_setup_write(five_entry(0), (fleaf(1ull << 27) & ~HW_D_TABLE));
+	a = ftouch(0, five_va(5), HW_XLATE_FRESH);
+	assert_int_equal(a.level, 0);
+	assert_int_equal(a.pa, 1ull << 39 | (five_va(5) & ((1ull << 39) - 1) & ~0xfffull));
+	hw_setup_write(five_entry(-1), (fleaf(1ull << 36) & ~HW_D_TABLE));
+	a = ftouch(0, five_va(5), HW_XLATE_FRESH);
+	assert_int_equal(a.fault, HW_FAULT_TRANSLATION);
+	assert_int_equal(a.level, -1);
+}
+
+/* TTL 0b0100 is level 0 where DS is 1, and no hint elsewhere; nothing names level -1, which has no leaf. */
+static void five_ttl(void **state)
+{
+	(void)state;
+	for (unsigned ttl = 0; ttl < 8; ttl++) {
+		const uint64_t va = (five_make(HW_GEO_4K), five_va(5));
+
+		hw_setup_write(five_entry(0), (fleaf(1ull << 27) & ~HW_D_TABLE));
+		clear(five_entry(0));
+		flush(HW_TLBI_VAALE1 | HW_TLBI_IS, fxt(va, ttl));
+		assert_int_equal(ftouch(1, va, HW_XLATE_STALE).fault == HW_OK, ttl > 4);
+		five_make(HW_GEO_4K);
+		hw_setup_write(five[4] + 5, fleaf(7));
+		clear(five[4] + 5);
+		flush(HW_TLBI_VAALE1 | HW_TLBI_IS, fxt(va, ttl));
+		assert_int_equal(ftouch(1, va, HW_XLATE_STALE).fault == HW_OK, ttl >= 4 && ttl != 7);
+	}
+	machine();
+	hw_setup_write(T.pt, leaf(7, 0));
+	put(0, 0);
+	flush(HW_TLBI_VALE1 | HW_TLBI_IS, xt_va(0, 4));
+	assert_false(reaches(1, 0, 7));
+}
+
+/* mem|..VVVV..|, the V's 64 KiB each; a range from the second on: the base counts those, whatever the granule is. */
+static void five_range(void **state)
+{
+	const unsigned unit = 16; /* pages */
+	uint64_t base, ttl;
+
+	(void)state;
+	for (unsigned in_pages = 0; in_pages < 2; in_pages++)
+		for (unsigned level = 0; level < 4; level++) {
+			five_make(HW_GEO_4K);
+			base = five_va(unit) >> (in_pages ? 12 : 16) & ((1ull << 37) - 1);
+			ttl = (uint64_t)level << 37;
+			for (unsigned i = 0; i < 4; i++)
+				hw_setup_write(five[4] + i * unit, fleaf(100 + i));
+			for (unsigned i = 0; i < 4; i++)
+				clear(five[4] + i * unit);
+			/* (15 + 1) * 2 pages: two units */
+			flush(HW_TLBI_RVAALE1 | HW_TLBI_IS, 1ull << 46 | 15ull << 39 | ttl | base);
+			for (unsigned i = 0; i < 4; i++)
+				assert_int_equal(ftouch(1, five_va(i * unit), HW_XLATE_STALE).fault == HW_OK,
+						 in_pages || (level && level < 3) || i == 0 || i == 3);
+		}
+}
+
+/*
+ *	-1|T| -> -1|.|    the walk goes on from the cached entry, or from those below it, until a TLBI without a hint that
+ *	                  is not leaf-only. That of another address of the entry leaves those below, which lead elsewhere.
+ */
+static void five_walk_cache(void **state)
+{
+	static const struct {
+		unsigned op, ttl;
+		int64_t off;
+		bool top, below; /* still cached */
+	} rows[] = {
+		{HW_TLBI_VAALE1, 0, 0, true, true},
+		{HW_TLBI_VAAE1, 4, 0, true, true},
+		{HW_TLBI_VAAE1, 7, 0, true, true},
+		{HW_TLBI_VAAE1, 0, 0, false, false},
+		{HW_TLBI_VAAE1, 0, -(1ll << 47), false, true},
+		{HW_TLBI_VAAE1, 0, 1ll << 48, true, true},
+		{HW_TLBI_VAE1, 0, 0, true, true},
+		{HW_TLBI_VMALLE1, 0, 0, false, false},
+	};
+
+	(void)state;
+	for (unsigned r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		five_make(HW_GEO_4K);
+		clear(five_entry(-1));
+		flush(rows[r].op | HW_TLBI_IS, fxt(five_va(0) + (uint64_t)rows[r].off, rows[r].ttl));
+		hw_setup_write(five[4] + 1, fleaf(8));
+		assert_int_equal(ftouch(1, five_va(1), HW_XLATE_STALE).fault == HW_OK, rows[r].below);
+		expect(HW_F_NONE);
+		hw_table_free(five[1], HERE);
+		expect(rows[r].top ? HW_F_FREE_REACHABLE : HW_F_NONE);
+		hw_table_free(five[2], HERE);
+		expect(rows[r].below ? HW_F_FREE_REACHABLE : HW_F_NONE);
+	}
+}
+
+/* After a reset addresses and descriptors are as before. */
+static void five_reset(void **state)
+{
+	uint64_t before, canon;
+
+	(void)state;
+	T.cfg.geo = HW_GEO_4K;
+	machine();
+	before = hw_state_hash();
+	canon = hw_canon_hash();
+	five_make(HW_GEO_4K);
+	hw_setup_write(five[4], fleaf(7));
+	clear(five_entry(-1));
+	assert_int_not_equal(hw_canon_hash(), canon);
+	machine();
+	assert_int_equal(hw_state_hash(), before);
+	assert_int_equal(hw_canon_hash(), canon);
+	hw_setup_write(T.pt, leaf(7, 3ull << 48));
+	assert_true(reaches(0, 0, 7));
+}
+
 /* New state leaves no trace after a reset, and shows in the hashes before. */
 static void reset_spaces(void **state)
 {
@@ -2060,6 +2297,12 @@ static const struct CMUnitTest unit_tests[] = {
 	TEST(conflict_two_cached),
 	TEST(conflict_not_early),
 	TEST(block_split),
+	TEST(five_walk),
+	TEST(five_descriptor),
+	TEST(five_ttl),
+	TEST(five_range),
+	TEST(five_walk_cache),
+	TEST(five_reset),
 	TEST(reset_spaces),
 };
 

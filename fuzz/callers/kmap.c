@@ -30,30 +30,41 @@ uint64_t kmap_prot(unsigned state)
 	return PT_PRESENT | PT_KERNEL | (ref_km_writes(state) ? PT_WRITE : 0) | (ref_km_execs(state) ? PT_EXEC : 0);
 }
 
-/* What the program says, or the geometry's; as many as 48 bits of address have room for. */
+/* FEAT_LPA2 with TCR_EL1.DS = 1 comes with level -1, and makes addresses longer (DDI 0487 D8.2). */
+static unsigned va_limit(unsigned levels)
+{
+	return levels == 5 ? 52 : 48;
+}
+
+/* What the program says, or the geometry's; as many as 48 bits of address have room for. A fifth level, -1, takes 52
+ * bits, 4K pages and an implementation that knows their descriptors. */
 static unsigned levels_of(const struct prog *p)
 {
 	const struct hw_geo *g = ex.geo;
 	unsigned levels = g->levels;
+	const bool five = g->page_shift == 12 && kmap.mmu->five_levels;
 
 	for (unsigned i = 0; i < p->n; i++) {
 		if (p->r[i].is_event || p->r[i].kind != OP_create_boot)
 			continue;
-		if (p->r[i].a & 3)
-			levels = 1u + (p->r[i].a & 3);
+		if (p->r[i].a & 7)
+			levels = 1u + (p->r[i].a & 7);
 		break;
 	}
-	while (g->page_shift + (levels - 1) * g->table_bits >= 48)
+	if (levels > 4)
+		levels = five ? 5 : 4;
+	while (g->page_shift + (levels - 1) * g->table_bits >= va_limit(levels))
 		levels--;
 	return levels;
 }
 
-/* Entries of the top table that 48 bits of address reach. */
+/* Entries of the top table that addresses reach. */
 static unsigned top_entries(unsigned levels)
 {
 	const unsigned shift = ex.geo->page_shift + (levels - 1) * ex.geo->table_bits;
 
-	return 1u << (shift + ex.geo->table_bits > 48 ? 48 - shift : ex.geo->table_bits);
+	return 1u << (shift + ex.geo->table_bits > va_limit(levels) ? va_limit(levels) - shift
+								    : ex.geo->table_bits);
 }
 
 /* Tables that lead to the fixmap: the last entry of the top table, then the first of each. */
@@ -63,7 +74,7 @@ static void build_fixmap(unsigned levels)
 	uint64_t *t = kmap.env.pgdir;
 	unsigned slot = top_entries(levels) - 1;
 
-	for (unsigned l = 4 - levels; l < 3; l++, slot = 0) {
+	for (int l = 4 - (int)levels; l < 3; l++, slot = 0) {
 		uint64_t *next = hw_setup_table(l + 1);
 
 		hw_setup_write(t + slot, hw_table_pa(next) | HW_D_TABLE | HW_D_VALID);
@@ -75,17 +86,18 @@ static void build_fixmap(unsigned levels)
 	hw_alias_setup(kmap.env.fixmap_va, t);
 }
 
-/* With four levels the region lies across an entry of the top table, if there are enough; elsewhere it begins at one. */
+/* With four levels the region lies across an entry of the top table, if there are enough; elsewhere it begins at one.
+ * With five it lies across one of the top table and, behind that, two of level 0. */
 static void choose_region(unsigned levels)
 {
 	const unsigned bits = ex.geo->table_bits;
-	const uint64_t top = 1ull << ((levels - 1) * bits), pud = 1ull << (2 * bits);
+	const uint64_t top = 1ull << ((levels - 1) * bits), pud = 1ull << (2 * bits), p4d = pud << bits;
 
 	kmap.first = levels == 2	       ? 0
 		     : levels == 3	       ? 2 * top
 		     : top_entries(levels) > 4 ? 3 * top - 2 * pud
 					       : 2 * pud;
-	kmap.npages = levels == 2 ? 12 * top : levels == 3 ? 4 * top : 6 * pud;
+	kmap.npages = levels == 2 ? 12 * top : levels == 3 ? 4 * top : levels == 4 ? 6 * pud : 3 * p4d;
 	kmap.pfn = PHYS_BASE >> ex.geo->page_shift;
 	kmap.unit[0] = 0;
 	kmap.unit[1] = (uint8_t)kmap.env.cont_pte_bits;
@@ -105,8 +117,8 @@ void kmap_reset(void)
 		return;
 	levels = levels_of(ex.p);
 	va_bits = g->page_shift + levels * g->table_bits;
-	if (va_bits > 48)
-		va_bits = 48;
+	if (va_bits > va_limit(levels))
+		va_bits = va_limit(levels);
 	kmap.va = ~0ull << va_bits;
 	kmap.last_cpu = 0;
 	kmap.tables = 0;
@@ -114,9 +126,10 @@ void kmap_reset(void)
 				       .table_bits = g->table_bits,
 				       .levels = levels,
 				       .va_bits = va_bits,
+				       .lpa2 = levels == 5,
 				       .cont_pte_bits = g->cont_bits,
 				       .cont_pmd_bits = cont_pmd_bits[ex.p->h.geo],
-				       .pgdir = hw_setup_table(4 - levels)};
+				       .pgdir = hw_setup_table(4 - (int)levels)};
 	hw_set_kernel_root(kmap.env.pgdir);
 	build_fixmap(levels);
 	choose_region(levels);
@@ -133,8 +146,10 @@ void kmap_reset(void)
 
 uint64_t kmap_page_of(const struct rec *r)
 {
-	const unsigned unit = (r->a & 7) % KMAP_UNITS, at = (r->a >> 3 & 7) % KMAP_UNITS;
-	const uint64_t page = ((uint64_t)r->block << kmap.unit[at]) + ((uint64_t)r->off << kmap.unit[unit]);
+	const unsigned unit = (r->a & 7) % KMAP_UNITS, at = r->a >> 3 & 7;
+	const unsigned bits =
+		at == KMAP_UNITS && kmap.env.levels == 5 ? 3 * ex.geo->table_bits : kmap.unit[at % KMAP_UNITS];
+	const uint64_t page = ((uint64_t)r->block << bits) + ((uint64_t)r->off << kmap.unit[unit]);
 
 	return kmap.first + page % kmap.npages;
 }
@@ -235,20 +250,26 @@ static uint8_t state_of(uint64_t desc)
 	return (uint8_t)kmap_state((desc & HW_D_RDONLY) && !(desc & HW_D_DBM), !(desc & HW_D_PXN));
 }
 
-static void describe(struct ref_km_leaf_obs *o, uint64_t page, uint64_t desc, unsigned level)
+/* What a table or leaf descriptor leads to: with 52-bit addresses bits [51:50] lie in [9:8] (DDI 0487 D8.3.1). */
+static uint64_t oa_of(uint64_t desc)
 {
-	const unsigned bits = (3 - level) * ex.geo->table_bits;
+	return (desc & HW_D_OA) | (kmap.env.lpa2 ? (desc & 3ull << 48) | (desc & 3ull << 8) << 42 : 0);
+}
+
+static void describe(struct ref_km_leaf_obs *o, uint64_t page, uint64_t desc, int level)
+{
+	const unsigned bits = (unsigned)(3 - level) * ex.geo->table_bits;
 	const uint64_t low = (1ull << (bits + ex.geo->page_shift)) - 1;
 
 	o->page = page;
-	o->pfn = (desc & HW_D_OA & ~low) >> ex.geo->page_shift;
+	o->pfn = (oa_of(desc) & ~low) >> ex.geo->page_shift;
 	o->state = desc & HW_D_VALID ? state_of(desc) : REF_KM_INVALID;
 	o->type = desc >> 2 & 7;
 	o->leaf = (uint8_t)bits;
 	o->cont = desc & HW_D_CONT;
 }
 
-static bool is_table(uint64_t desc, unsigned level)
+static bool is_table(uint64_t desc, int level)
 {
 	return level < 3 && (desc & (HW_D_TABLE | HW_D_VALID)) == (HW_D_TABLE | HW_D_VALID);
 }
@@ -258,8 +279,8 @@ uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o)
 	const uint64_t *t = kmap.env.pgdir;
 	const unsigned last = (1u << ex.geo->table_bits) - 1;
 
-	for (unsigned level = 4 - kmap.env.levels;; level++) {
-		const unsigned bits = (3 - level) * ex.geo->table_bits;
+	for (int level = 4 - (int)kmap.env.levels;; level++) {
+		const unsigned bits = (unsigned)(3 - level) * ex.geo->table_bits;
 		unsigned i = (unsigned)(page >> bits) & last;
 		const uint64_t v = hw_peek(t + i), first = page >> bits << bits,
 			       step = 1ull << bits << ex.geo->page_shift;
@@ -268,7 +289,9 @@ uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o)
 		if (!v)
 			return 0;
 		if (is_table(v, level)) {
-			t = hw_table_va(v & HW_D_OA);
+			t = hw_table_va(oa_of(v));
+			if (!hw_in_table(t))
+				return 0;
 			continue;
 		}
 		describe(o, first, v, level);
@@ -285,10 +308,10 @@ struct audit {
 	uint64_t pages;
 	/* An entry that was right: others of its level, up to page `to`, are if they lead as much further. */
 	uint64_t page, to, entry;
-	unsigned level;
+	int level;
 };
 
-static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned level)
+static void audit_entry(struct audit *a, uint64_t page, uint64_t v, int level)
 {
 	const struct ref_km_range *r;
 	struct ref_km_leaf_obs o;
@@ -298,7 +321,7 @@ static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 	bad = ref_km_check_leaf(&kmap.ref, &o);
 	if (bad) {
 		ex_about(kmap_addr(page));
-		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %u entry %#llx",
+		ex_finding("state", seam_name(a->id), bad, "page %#llx: level %d entry %#llx",
 			   (unsigned long long)page, level, (unsigned long long)v);
 	}
 	a->pages += 1ull << o.leaf;
@@ -309,17 +332,17 @@ static void audit_entry(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 	a->level = level;
 }
 
-static inline bool audit_alike(const struct audit *a, uint64_t page, uint64_t v, unsigned level, uint64_t size)
+static inline bool audit_alike(const struct audit *a, uint64_t page, uint64_t v, int level, uint64_t size)
 {
 	return level == a->level && page >= a->page && page + size <= a->to &&
 	       v - a->entry == (page - a->page) << ex.geo->page_shift;
 }
 
-static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base);
+static void audit_table(struct audit *a, const uint64_t *t, int level, uint64_t base);
 
-static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned level)
+static void audit_below(struct audit *a, uint64_t page, uint64_t v, int level)
 {
-	const uint64_t *t = hw_table_va(v & HW_D_OA);
+	const uint64_t *t = hw_table_va(oa_of(v));
 
 	a->tables++;
 	if (hw_in_table(t) && a->tables <= HW_MAX_FRAMES) {
@@ -327,7 +350,7 @@ static void audit_below(struct audit *a, uint64_t page, uint64_t v, unsigned lev
 		return;
 	}
 	ex_about(kmap_addr(page));
-	ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %u entry %#llx", level,
+	ex_finding("lifetime", seam_name(a->id), "table-not-live", "level %d entry %#llx", level,
 		   (unsigned long long)v);
 }
 
@@ -339,9 +362,9 @@ static bool elsewhere(uint64_t page, uint64_t size)
 	return page == fixmap || page + size <= kmap.first || page >= kmap.first + kmap.npages;
 }
 
-static void audit_table(struct audit *a, const uint64_t *t, unsigned level, uint64_t base)
+static void audit_table(struct audit *a, const uint64_t *t, int level, uint64_t base)
 {
-	const unsigned n = 1u << ex.geo->table_bits, bits = (3 - level) * ex.geo->table_bits;
+	const unsigned n = 1u << ex.geo->table_bits, bits = (unsigned)(3 - level) * ex.geo->table_bits;
 	const bool top = t == kmap.env.pgdir;
 	uint64_t buf[8];
 
@@ -367,7 +390,7 @@ unsigned kmap_audit(uint8_t id)
 {
 	struct audit a = {.id = id};
 
-	audit_table(&a, kmap.env.pgdir, 4 - kmap.env.levels, 0);
+	audit_table(&a, kmap.env.pgdir, 4 - (int)kmap.env.levels, 0);
 	ex_observe(a.pages);
 	if (!ex.stop && !kmap.ref.full &&
 	    a.pages != ref_km_mapped(&kmap.ref, kmap.first, kmap.first + kmap.npages)) {

@@ -400,7 +400,7 @@ static void check_runs(const uint64_t *t, unsigned level, unsigned id)
 
 		without += (v & HW_D_VALID) && !(v & HW_D_CONT) && (level == 3 || (v & 3) == 1);
 	}
-	if (without > 2 + lin.exclusive && id == OP_split)
+	if (without > 2u + lin.exclusive && id == OP_split)
 		ex_finding("cost", op_descs[id].name, "cont-lost",
 			   "%u runs of the new level %u table are not contiguous", without, level);
 }
