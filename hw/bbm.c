@@ -311,7 +311,7 @@ static enum hw_finding held_check(struct held *h, const struct hw_frame *f, cons
 static void held_entry(struct held *h, uint32_t loc, const struct hw_frame *f, const char *fn, int line)
 {
 	const uint64_t v = hw_m.mem[loc];
-	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << hw_m.shift[f->level]);
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << level_shift(f->level));
 	enum hw_finding worst;
 	struct xlation x;
 
@@ -335,7 +335,7 @@ void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, i
 
 	if (f->state != FRAME_LIVE || !block_cached(f))
 		return;
-	all = held_collect(&held, f->va, (uint64_t)hw_m.nentries << hw_m.shift[f->level]);
+	all = held_collect(&held, f->va, (uint64_t)hw_m.nentries << level_shift(f->level));
 	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++) {
 		if (!line_is_real(loc) || !(hw_m.mem[loc] & HW_D_VALID) || desc_is_poison(hw_m.mem[loc]))
 			continue;
