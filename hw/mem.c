@@ -663,6 +663,18 @@ bool hw_touched(const uint64_t *p)
 	return was;
 }
 
+bool hw_table_touched(const uint64_t *table)
+{
+	uint64_t *words = hw_m.touched[(uint32_t)(((uintptr_t)table - (uintptr_t)hw_m.mem) >> 3) >> LOC_BITS],
+		 any = 0;
+
+	for (unsigned w = 0; w < MAX_BLOCKS / 64; w++) {
+		any |= words[w];
+		words[w] = 0;
+	}
+	return any;
+}
+
 /* Entries of one line, which is real as a whole or not. */
 static void peek_line(uint32_t loc, unsigned n, uint64_t *out)
 {
