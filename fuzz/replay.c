@@ -8,6 +8,7 @@
  */
 #include "callers/kernel.h"
 #include "exec_internal.h"
+#include "hw/tables.h"
 #include "tree.h"
 
 #include <stdio.h>
@@ -56,12 +57,29 @@ static void place(char *buf, size_t cap, const void *ptr)
 		 (unsigned long long)((pa & ((1u << HW_FRAME_SHIFT) - 1)) / 8));
 }
 
-static void descriptor(char *buf, size_t cap, uint64_t d)
+/* Level of the table that an entry is in; 3 for what is none. */
+static int level_of(const void *p)
+{
+	const uint64_t frame = p ? hw_table_pa(p) >> HW_FRAME_SHIFT : HW_MAX_FRAMES;
+	struct hw_frame_look f;
+
+	return frame < HW_MAX_FRAMES && hw_look_frame((unsigned)frame, &f) ? f.level : 3;
+}
+
+static void descriptor(char *buf, size_t cap, const void *p, uint64_t d)
 {
 	uint64_t v;
 
 	if (!d) {
 		snprintf(buf, cap, "none");
+		return;
+	}
+	if (hw_is_poison(d)) {
+		snprintf(buf, cap, "never written");
+		return;
+	}
+	if ((d & 3) == 3 && level_of(p) < 3) {
+		snprintf(buf, cap, "to table %llu", (unsigned long long)((d & HW_D_OA) >> HW_FRAME_SHIFT));
 		return;
 	}
 	if (!(d & HW_D_VALID)) {
@@ -117,8 +135,8 @@ static void step_text(char *buf, size_t cap, const struct hw_trace *t)
 	char at[40], from[96], to[96];
 
 	place(at, sizeof(at), t->p);
-	descriptor(from, sizeof(from), t->old);
-	descriptor(to, sizeof(to), t->val);
+	descriptor(from, sizeof(from), t->p, t->old);
+	descriptor(to, sizeof(to), t->p, t->val);
 	switch (t->kind) {
 	case HW_T_LOAD:
 		snprintf(buf, cap, "%-8s %s: %s", kind_names[t->kind], at, from);

@@ -9,6 +9,7 @@
 #include "callers/kmap.h"
 #include "callers/kernel.h"
 #include "callers/split.h"
+#include "hw/tables.h"
 
 #include <string.h>
 
@@ -481,10 +482,28 @@ static void run_age(const struct rec *r, int agent)
 	ref_speculated(&ex.sp->mm, page_of_rec(r));
 }
 
+/* The kernel's map is used by whatever runs on a CPU, interrupts included; not while it runs from the identity map. */
+static int kernel_agent_of(const struct rec *r)
+{
+	for (unsigned i = 0; i < ex.p->h.ncpu; i++) {
+		const unsigned a = (r->cpu + i) % ex.p->h.ncpu;
+
+		if (!hw_ttbr1_reserved(a))
+			return (int)a;
+	}
+	return -1;
+}
+
+static bool uses_map(const struct rec *r)
+{
+	return ex.cur && op_descs[ex.cur->op.r->kind].args & (A_KMAP | A_SPLIT) && r->cpu != HW_SMMU &&
+	       (r->kind == EV_read || r->kind == EV_write);
+}
+
 void run_event(const struct rec *r, struct rec *eff)
 {
 	struct space *self = ex.sp;
-	int agent = agent_of(r);
+	int agent = uses_map(r) ? kernel_agent_of(r) : agent_of(r);
 
 	if (r->kind == EV_irq) {
 		if (ex.kernel.on)

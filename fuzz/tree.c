@@ -180,6 +180,7 @@ static const uint64_t *locate(const void *root, uint64_t va, int level)
 
 	if (!root || !hw_look_frame(frame_of(root), &f))
 		return NULL;
+	va &= ~(1ull << 55); /* which half, and no index of level -1 */
 	for (int l = f.level;; l++) {
 		p = t + (va >> shift_of(l) & (entries() - 1));
 		t = table_of(hw_peek(p), l);
@@ -999,7 +1000,8 @@ static bool is_about_tables(const char *sig)
 	for (unsigned i = 0; i < sizeof(cls) / sizeof(cls[0]); i++)
 		if (!strncmp(sig, cls[i], strlen(cls[i])))
 			return true;
-	return strstr(sig, "writable-and-executable") != NULL;
+	return strstr(sig, "writable-and-executable") || !strncmp(sig, "value/walk/", 11) ||
+	       strstr(sig, "cont-lost") || strstr(sig, "text-split");
 }
 
 void tree_of_finding(FILE *f, bool all)

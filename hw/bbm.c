@@ -21,11 +21,8 @@ struct xlation {
 
 static struct xlation xlation_of(uint64_t va, uint64_t v, int level)
 {
-	struct xlation x = {.va = va,
-			    .size = 1ull << level_shift(level),
-			    .oa = desc_oa(v),
-			    .val = v,
-			    .level = (int8_t)level};
+	struct xlation x = {
+		.va = va, .size = 1ull << level_shift(level), .oa = desc_oa(v), .val = v, .level = (int8_t)level};
 
 	if (level >= 2 && (v & HW_D_CONT)) {
 		x.cont = true;

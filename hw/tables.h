@@ -37,9 +37,9 @@ bool hw_look_late(const void *p, unsigned *agent, uint64_t *v);
 
 /* A replaced value that agents may still use: from their TLBs (or walk caches), or by a walk that began early. */
 struct hw_cached {
-	uint64_t va, val;	   /* first address that it translates; descriptor */
-	unsigned n;		   /* entries of the run that are left, or 1 */
-	unsigned asid;		   /* of the root; HW_ASID_KERNEL */
+	uint64_t va, val; /* first address that it translates; descriptor */
+	unsigned n;	  /* entries of the run that are left, or 1 */
+	unsigned asid;	  /* of the root; HW_ASID_KERNEL */
 	int8_t level;
 	uint8_t tlb, early; /* sets of agents */
 	bool run;

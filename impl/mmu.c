@@ -247,6 +247,8 @@ static int table_enter(enum pt_fixmap k, uint64_t *parentp, uint64_t addr, const
 	} else {
 		if (!entry_is_table(parent))
 			return -PT_EINVAL;
+		if (BUG(table_alloc_before_look) && c->alloc == PT_ALLOC_LATE)
+			pgtable_alloc(k, c);
 		table = table_map(k, parent & PTE_ADDR, c);
 	}
 	*entryp = table + index_of(k, addr);
@@ -336,7 +338,8 @@ static int set_huge(enum pt_fixmap k, uint64_t *p, uint64_t phys, uint64_t prot,
 {
 	const uint64_t new = (phys | prot) & ~(PTE_TYPE_PAGE ^ PTE_VALID);
 
-	if (!pgattr_change_is_safe(entry_load(p, fn), new) && !BUG(must_refuse_served))
+	if (!pgattr_change_is_safe(entry_load(p, fn), BUG(block_change_refused) ? phys | prot : new) &&
+	    !BUG(must_refuse_served))
 		return -PT_EINVAL;
 	set_entry(k, p, new, fn);
 	return 0;
@@ -371,6 +374,7 @@ static int init_pmd(uint64_t *pmdp, uint64_t addr, uint64_t end, uint64_t phys, 
 static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint64_t phys, const struct create *c)
 {
 	const uint64_t run = size_of(FIX_PMD) << mmu.env.cont_pmd_bits;
+	const bool made = BUG(create_failure_frees_linked) && !folded(FIX_PMD) && !entry_load(pudp, __func__);
 	uint64_t *pmdp, next;
 	int err = table_enter(FIX_PMD, pudp, addr, c, &pmdp, __func__);
 
@@ -385,6 +389,8 @@ static int alloc_init_cont_pmd(uint64_t *pudp, uint64_t addr, uint64_t end, uint
 	}
 	if (err != -PT_ENOMEM || !BUG(alloc_failure_leaks_slot))
 		table_unmap(FIX_PMD, c);
+	if (made && err == -PT_ENOMEM)
+		hw_table_free(hw_table_va(entry_load(pudp, __func__) & PTE_ADDR), __func__, __LINE__);
 	return err;
 }
 

@@ -37,7 +37,7 @@ static int walk_ptes(struct pt_walk *w, uint64_t *table, uint64_t addr, uint64_t
 		do {
 			w->action = PT_ACTION_SUBTREE;
 			if (!hw_load(p, HW_RELAXED, __func__, __LINE__))
-				err = call_hole(w, addr, next, 3);
+				err = call_hole(w, addr, next, 3) * !BUG(walk_hole_error_lost);
 			else if (w->ops->entry[3])
 				err = w->ops->entry[3](p, addr, next, w);
 		} while (!err && w->action == PT_ACTION_AGAIN);
@@ -66,13 +66,16 @@ static uint64_t *map_lock(struct pt_walk *w, uint64_t *pmdp, uint64_t seen)
 	}
 	hw_rcu(true, __func__, __LINE__);
 	pmd = hw_load(pmdp, HW_RELAXED, __func__, __LINE__);
-	if (entry_table(pmd, 2)) {
+	if (entry_table(pmd, 2) &&
+	    !(BUG(walk_again_when_locked) && hw_load(w->ptl, HW_RELAXED, __func__, __LINE__))) {
 		ptl_lock(w->ptl);
 		if (hw_load(pmdp, HW_RELAXED, __func__, __LINE__) == pmd)
 			return table_below(pmd);
 		hw_store(w->ptl, 0, HW_RELEASE, __func__, __LINE__);
 	}
 	hw_rcu(false, __func__, __LINE__);
+	while (BUG(walk_waits_for_table) && hw_load(pmdp, HW_RELAXED, __func__, __LINE__) != seen)
+		hw_cpu_relax(__func__, __LINE__);
 	return NULL;
 }
 
@@ -125,7 +128,9 @@ static int walk_entry(struct pt_walk *w, uint64_t *p, unsigned level, uint64_t a
 		err = walk_table(w, table_below(v), level + 1, addr, next);
 	if (err || w->action == PT_ACTION_AGAIN)
 		return err;
-	return w->ops->post[level] ? w->ops->post[level](p, addr, next, w) : 0;
+	if (!w->ops->post[level] || (BUG(walk_post_forgotten) && level == 2 && w->ptl))
+		return 0;
+	return w->ops->post[level](p, addr, next, w);
 }
 
 static int walk_table(struct pt_walk *w, uint64_t *table, unsigned level, uint64_t addr, uint64_t end)

@@ -108,10 +108,13 @@ static void split_ptes_at(uint64_t *table, uint64_t addr)
 static int split_kernel_leaf_mapping_locked(uint64_t addr)
 {
 	uint64_t *table = split_env.pgdir;
+	bool made = false;
 
 	for (unsigned level = 4 - split_env.levels; level < 3; level++) {
 		uint64_t *p = entry_of(table, addr, level), v;
 
+		if (BUG(split_alloc_before_look))
+			alloc_table(level + 1, false);
 		if (aligned(addr, level == 2 ? cont_shift(2) : level_shift(level)) && !BUG(split_at_edge))
 			return 0;
 		v = hw_load(p, HW_RELAXED, __func__, __LINE__);
@@ -122,8 +125,12 @@ static int split_kernel_leaf_mapping_locked(uint64_t addr)
 				split_run(p, level);
 			if (aligned(addr, level_shift(level)) && !BUG(split_at_edge))
 				return 0;
-			if (split_leaf(p, v & ~PTE_CONT, level, false, true))
+			if (split_leaf(p, v & ~PTE_CONT, level, false, true)) {
+				if (BUG(split_failure_frees_linked) && made)
+					hw_table_free(table, __func__, __LINE__);
 				return -PT_ENOMEM;
+			}
+			made = true;
 			v = hw_load(p, HW_RELAXED, __func__, __LINE__);
 		}
 		table = table_below(v);
@@ -144,6 +151,14 @@ static void mutex_unlock(uint64_t *m)
 	hw_store(m, 0, HW_RELEASE, __func__, __LINE__);
 }
 
+/* Whoever may use a leaf while its size changes must tolerate that, not only who changes it. */
+static bool all_cpus_split(void)
+{
+	if (BUG(split_gate_this_cpu))
+		return hw_feature(HW_FEAT_BBML2_NOABORT_CPU);
+	return hw_feature(BUG(split_gate_aborts) ? HW_FEAT_BBML2 : HW_FEAT_BBML2_NOABORT);
+}
+
 /*
  * Where all is mapped by pages nothing is to be done, and this may be called in atomic context: then the mutex must not
  * be taken (ce2b3a50ad92).
@@ -152,7 +167,7 @@ static bool is_pte_mapped(uint64_t start)
 {
 	if (BUG(split_sleeps_in_atomic))
 		return false;
-	if (!hw_feature(HW_FEAT_BBML2_NOABORT) || split_env.force_pte)
+	if (!all_cpus_split() || split_env.force_pte)
 		return true;
 	return start >= split_env.kfence.start && start < split_env.kfence.end;
 }

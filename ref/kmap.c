@@ -265,7 +265,7 @@ uint64_t ref_km_stretch(const struct ref_kmap *k, const struct ref_km_req *q, ui
 static bool is_tabled(const struct ref_kmap *k, uint64_t lo, uint64_t hi)
 {
 	for (unsigned i = 0; i < k->ntabled; i++)
-		if (k->tabled[i].lo < hi && lo < k->tabled[i].hi)
+		if (k->tabled[i] >= lo && k->tabled[i] < hi)
 			return true;
 	return false;
 }
@@ -472,6 +472,18 @@ static void close_hole(struct ref_kmap *k, uint64_t lo, uint64_t hi)
 	}
 }
 
+/* Tables are made from the top down for one address at a time: those that a failure leaves empty all lead to `page`. */
+static void note_tables(struct ref_kmap *k, uint64_t page)
+{
+	for (unsigned i = 0; i < k->ntabled; i++)
+		if (k->tabled[i] == page)
+			return;
+	if (k->ntabled == REF_KM_TABLED)
+		k->full = true;
+	else
+		k->tabled[k->ntabled++] = page;
+}
+
 void ref_km_create_end(struct ref_kmap *k, const struct ref_km_req *q, uint64_t done)
 {
 	const uint64_t end = q->page + q->nr;
@@ -488,15 +500,8 @@ void ref_km_create_end(struct ref_kmap *k, const struct ref_km_req *q, uint64_t 
 		close_done(k, q, p, p + size, leaf, cont);
 	}
 	close_hole(k, q->page + done, end);
-	if (done == q->nr)
-		return;
-	if (k->ntabled < REF_KM_TABLED) {
-		k->tabled[k->ntabled].lo = q->page;
-		k->tabled[k->ntabled++].hi = end;
-	} else {
-		k->tabled[0].lo = 0;
-		k->tabled[0].hi = ~0ull;
-	}
+	if (done != q->nr)
+		note_tables(k, q->page + done);
 }
 
 static struct ref_verdict verdict(const char *cls, const char *what, uint8_t debtor, uint64_t page)

@@ -14,9 +14,9 @@
 
 #include "ref.h"
 
-#define REF_KM_RANGES 1024
+#define REF_KM_RANGES 4096 /* a request adds a dozen at most: enough for any program */
 #define REF_KM_CPUS   8
-#define REF_KM_TABLED 16
+#define REF_KM_TABLED 256 /* failed requests of a program */
 #define REF_KM_LEAVES 1024
 
 /* What an address is. INVALID: mapped for software, not for hardware (pte_present() but not valid). */
@@ -114,9 +114,8 @@ struct ref_kmap {
 	unsigned n;    /* ranges, ascending and disjoint; what lies between them is REF_KM_NONE */
 	unsigned hint; /* range that was asked for last */
 	bool full;     /* too many ranges: nothing is judged any more (counted by the caller) */
-	struct {
-		uint64_t lo, hi;
-	} tabled[REF_KM_TABLED]; /* failed requests: tables may be linked there that map nothing */
+	/* Pages at which requests have failed: tables that lead there may be linked and map nothing. */
+	uint64_t tabled[REF_KM_TABLED];
 	unsigned ntabled;
 	struct ref_km_range r[REF_KM_RANGES];
 };

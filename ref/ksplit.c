@@ -245,7 +245,23 @@ void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool
 	memset(w->seen, 0xff, sizeof(w->seen));
 }
 
-const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next, bool leaf)
+/* Everything at or below `level` that lies before `addr` has been left with its callback. */
+static bool left_open(const struct ref_ks_walk *w, unsigned level, uint64_t addr)
+{
+	for (unsigned l = level; l < 3; l++)
+		if (w->open[l] && w->seen[l] != addr)
+			return true;
+	return false;
+}
+
+/* An entry is looked at again if it asked for it, or if the table below it has gone: once a change, so a walk ends. */
+static bool may_repeat(const struct ref_ks_walk *w, unsigned level, bool again, unsigned changes)
+{
+	return again || (w->may_vanish && level == 2 && changes != w->changes);
+}
+
+const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next, bool leaf,
+			      unsigned changes)
 {
 	const bool again = w->again_level == (int)level && w->again == addr;
 
@@ -258,30 +274,56 @@ const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t ad
 		return addr < w->pos ? "visited-twice" : "skipped";
 	if (next <= addr || next > w->end)
 		return "out-of-range";
-	if (w->seen[level] == addr && !again && !(w->may_vanish && level == 2))
+	if (left_open(w, level, addr))
+		return "post-missing";
+	if (w->seen[level] == addr && !may_repeat(w, level, again, changes))
 		return "visited-twice";
+	if (level == 2)
+		w->changes = changes;
 	w->seen[level] = addr;
 	for (unsigned l = level + 1; l < 4; l++)
 		w->seen[l] = ~0ull;
+	if (level < 3)
+		w->open[level] = !leaf;
 	if (leaf)
 		w->pos = next;
 	return NULL;
 }
 
-const char *ref_ks_walk_hole(struct ref_ks_walk *w, uint64_t addr, uint64_t next)
+const char *ref_ks_walk_hole(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next)
 {
 	if (w->over)
 		return "callback-after-end";
 	if (addr != w->pos)
 		return addr < w->pos ? "visited-twice" : "skipped";
+	if (level < 3 && w->seen[level] == addr)
+		w->open[level] = false; /* what was below has gone with it */
+	if (left_open(w, level, ~0ull))
+		return "post-missing";
 	w->again_level = -1; /* what was there is gone */
 	w->pos = next;
 	return NULL;
+}
+
+const char *ref_ks_walk_post(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next)
+{
+	if (w->over)
+		return "callback-after-end";
+	if (w->again_level >= 0)
+		return "again-ignored";
+	if (level > 2 || !w->open[level] || w->seen[level] != addr)
+		return "post-unexpected";
+	if (w->pos != next)
+		return w->pos < next ? "skipped" : "visited-twice";
+	w->open[level] = false;
+	return left_open(w, level + 1, ~0ull) ? "post-missing" : NULL;
 }
 
 const char *ref_ks_walk_end(const struct ref_ks_walk *w, int wanted, int ret)
 {
 	if (ret != wanted)
 		return "wrong-result";
-	return w->over || w->pos == w->end ? NULL : "skipped";
+	if (w->over)
+		return NULL;
+	return w->pos != w->end ? "skipped" : left_open(w, 0, ~0ull) ? "post-missing" : NULL;
 }

@@ -72,13 +72,19 @@ struct ref_ks_walk {
 	uint64_t seen[4];  /* by level: the entry that was announced last, or ~0 */
 	uint64_t again;	   /* an entry that its callback wants once more, */
 	int again_level;   /* of this level; -1 none */
+	bool open[3];	   /* by level: what is below the entry in `seen` is not done */
+	unsigned changes;  /* of the tables, at the last entry above them */
 	bool over;	   /* a callback has ended it */
 	bool may_vanish;   /* tables of pages may go away under it */
 };
 void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool may_vanish);
-/* An entry callback at `level`; leaf: nothing is below. NULL or what is wrong. */
-const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next, bool leaf);
-const char *ref_ks_walk_hole(struct ref_ks_walk *w, uint64_t addr, uint64_t next);
+/* An entry callback at `level`; leaf: nothing is below, or it is skipped; changes: how often a table went or came so far.
+ * NULL or what is wrong. */
+const char *ref_ks_walk_entry(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next, bool leaf,
+			      unsigned changes);
+const char *ref_ks_walk_hole(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next);
+/* What is below an entry is done. */
+const char *ref_ks_walk_post(struct ref_ks_walk *w, unsigned level, uint64_t addr, uint64_t next);
 const char *ref_ks_walk_end(const struct ref_ks_walk *w, int wanted, int ret);
 
 #endif

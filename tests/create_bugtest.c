@@ -73,6 +73,15 @@ static const struct {
 	{"alloc-failure-leaks-slot", "ptdiff 1\n"
 				     "alloc_fails on\n"
 				     "create_map cpu=0 page=0.0 nr=1 unit=4 noblock\n"},
+	{"table-alloc-before-look", "ptdiff 1\n"
+				    "create_map cpu=0 page=0.0 nr=1\n"
+				    "create_map cpu=0 page=0.1 nr=1\n"},
+	{"block-change-refused", "ptdiff 1\n"
+				 "create_map cpu=0 page=0.0 nr=1 unit=2\n"
+				 "create_perm cpu=0 page=0.0 nr=16 ro\n"},
+	{"create-failure-frees-linked", "ptdiff 1\n"
+					"alloc_fails on\n"
+					"create_map cpu=0 page=0.0 nr=1 unit=4 noblock\n"},
 	{"redundant-clear", "ptdiff 1\n"
 			    "create_map cpu=0 page=0.0 nr=1\n"},
 	{"table-clear-not-ordered", "ptdiff 1\n"

@@ -210,6 +210,34 @@ static void test_levels(void **s)
 	}
 }
 
+/* TCR_EL1.DS is the user's half's too: entries without SH, range TLBIs that begin on 64 KiB and cost no more than that. */
+static void test_user_half(void **s)
+{
+	static const char *const ops[] = {
+		"set_ptes cpu=0 page=0.1 nr=2\nmigrate cpu=0 page=0.1 nr=2 batch\n",
+		"set_ptes cpu=0 page=0.3 nr=29 folio=5 write young\nclear_full_ptes cpu=0 page=0.5 nr=20\ntouch "
+		"cpu=1 page=0.6\n",
+		"set_ptes cpu=0 page=0.0 nr=16 folio=4 write\ntouch cpu=1 page=0.4 write\nwrprotect_ptes cpu=0 "
+		"page=0.3 nr=7\n"
+		"touch cpu=1 page=0.4 write\nptep_get cpu=0 page=0.4\n",
+	};
+	char text[512];
+
+	(void)s;
+	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		for (unsigned l = 3; l < 5; l++) {
+			struct outcome out;
+
+			snprintf(text, sizeof(text),
+				 "ptdiff 1\ngeometry 4k\ncpus 2\ntlbirange on\nxlate stale\ncreate_boot cpu=0 "
+				 "levels=%u\n%s",
+				 l, ops[i]);
+			out = run(text, &impl_opt);
+			assert_string_equal(out.sig, "");
+			assert_true(out.effective > 2);
+		}
+}
+
 /* --- fixmap slots */
 
 static enum hw_finding found;
@@ -304,7 +332,7 @@ int main(void)
 	static const struct CMUnitTest programs[] = {
 		cmocka_unit_test(test_shapes),	 cmocka_unit_test(test_five_levels),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_levels),	 cmocka_unit_test(test_user_half),
 	};
 	static const struct CMUnitTest machine[] = {
 		cmocka_unit_test(test_alias),

@@ -17,6 +17,39 @@
 static const struct {
 	const char *bug, *text;
 } cases[] = {
+	{"split-gate-this-cpu", "ptdiff 1\n"
+				"cpus 2\n"
+				"bbml 2-noabort\n"
+				"split cpu=0 page=0.1 nr=1 spot=block\n"
+				"repaint cpu=0 lack=1 level=1\n"},
+	{"split-gate-aborts", "ptdiff 1\n"
+			      "cpus 2\n"
+			      "bbml 2-noabort\n"
+			      "split cpu=0 page=0.1 nr=1 spot=block\n"
+			      "  end: read agent=1 page=0.0 xlate=2\n"
+			      "repaint cpu=0 lack=1\n"},
+	{"split-alloc-before-look", "ptdiff 1\n"
+				    "bbml 2-noabort\n"
+				    "split cpu=0 page=0.0 nr=1 spot=block unit=3\n"},
+	{"split-failure-frees-linked", "ptdiff 1\n"
+				       "alloc_fails on\n"
+				       "bbml 2-noabort\n"
+				       "salt 3267030098\n"
+				       "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"walk-again-when-locked", "ptdiff 1\n"
+				   "cpus 2\n"
+				   "walk_free cpu=0\n"
+				   "  store#1: park agent=0\n"
+				   "walk cpu=1 page=0.0 nr=1 spot=walk\n"},
+	{"walk-waits-for-table", "ptdiff 1\n"
+				 "cpus 2\n"
+				 "walk cpu=0 page=0.0 nr=1 spot=walk\n"
+				 "  any#7: park agent=0\n"
+				 "walk_free cpu=1\n"},
+	{"walk-hole-error-lost", "ptdiff 1\n"
+				 "walk cpu=0 page=0.0 nr=16 spot=walk end=1 late\n"},
+	{"walk-post-forgotten", "ptdiff 1\n"
+				"walk cpu=0 page=0.0 nr=1 spot=walk\n"},
 	{"setmem-rox-x-first", "ptdiff 1\n"
 			       "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=rox\n"},
 	{"setmem-rox-alias-last", "ptdiff 1\n"

@@ -65,11 +65,25 @@ static void walk_contract(void **state)
 
 	(void)state;
 	ref_ks_walk_begin(&w, 0x1000, 0x3000, false);
-	assert_null(ref_ks_walk_entry(&w, 2, 0x1000, 0x3000, false));
-	assert_null(ref_ks_walk_entry(&w, 3, 0x1000, 0x2000, true));
-	assert_string_equal(ref_ks_walk_entry(&w, 3, 0x1000, 0x2000, true), "visited-twice");
-	assert_null(ref_ks_walk_hole(&w, 0x2000, 0x3000));
+	assert_null(ref_ks_walk_entry(&w, 2, 0x1000, 0x3000, false, 0));
+	assert_null(ref_ks_walk_entry(&w, 3, 0x1000, 0x2000, true, 0));
+	assert_string_equal(ref_ks_walk_entry(&w, 3, 0x1000, 0x2000, true, 0), "visited-twice");
+	assert_string_equal(ref_ks_walk_post(&w, 2, 0x1000, 0x3000), "skipped");
+	assert_null(ref_ks_walk_hole(&w, 3, 0x2000, 0x3000));
+	assert_string_equal(ref_ks_walk_end(&w, 0, 0), "post-missing");
+	assert_null(ref_ks_walk_post(&w, 2, 0x1000, 0x3000));
+	assert_string_equal(ref_ks_walk_post(&w, 2, 0x1000, 0x3000), "post-unexpected");
 	assert_null(ref_ks_walk_end(&w, 0, 0));
+	ref_ks_walk_begin(&w, 0x1000, 0x3000, true);
+	assert_null(ref_ks_walk_entry(&w, 2, 0x1000, 0x3000, false, 3));
+	assert_string_equal(ref_ks_walk_entry(&w, 2, 0x1000, 0x3000, false, 3), "visited-twice");
+	assert_null(ref_ks_walk_entry(&w, 2, 0x1000, 0x3000, false, 5)); /* its table went and came back */
+	assert_null(ref_ks_walk_hole(&w, 2, 0x1000, 0x3000));		 /* and went for good */
+	assert_null(ref_ks_walk_end(&w, 0, 0));
+	ref_ks_walk_begin(&w, 0x1000, 0x3000, false);
+	assert_null(ref_ks_walk_entry(&w, 2, 0x1000, 0x2000, false, 0));
+	assert_null(ref_ks_walk_hole(&w, 3, 0x1000, 0x2000));
+	assert_string_equal(ref_ks_walk_entry(&w, 2, 0x2000, 0x3000, true, 0), "post-missing");
 }
 
 int main(void)

@@ -17,6 +17,7 @@ struct linear lin;
 #define D_SHARED (3ull << 8)
 #define ARENA	 ((uint64_t)HW_MAX_FRAMES << HW_FRAME_SHIFT)
 #define IDLE_MAX 256
+#define LOOKS	 8 /* loads between two waits that still are nothing but waiting */
 
 static unsigned bits(void)
 {
@@ -259,6 +260,8 @@ void split_reset(void)
 	lin.idle = lin.walk_changes = 0;
 	memset(lin.busy, 0, sizeof(lin.busy));
 	memset(lin.rox, 0, sizeof(lin.rox));
+	lin.noted = ~0u;
+	memset(lin.since, 0, sizeof(lin.since));
 	lin.stored = NULL;
 	lin.env = (struct pt_split_env){.page_shift = g->page_shift,
 					.table_bits = g->table_bits,
@@ -390,7 +393,7 @@ static void check_entry(uint64_t va, unsigned level, uint64_t v, unsigned id)
 }
 
 /* Runs of a table made by a split that could have the contiguous bit, and have not: one at each boundary may. */
-static void check_runs(const uint64_t *t, unsigned level, unsigned id)
+static void check_runs(const uint64_t *t, uint64_t va, unsigned level, unsigned id)
 {
 	const unsigned run = 1u << (level == 3 ? ex.geo->cont_bits : ex.geo->cont2_bits);
 	unsigned without = 0;
@@ -400,9 +403,11 @@ static void check_runs(const uint64_t *t, unsigned level, unsigned id)
 
 		without += (v & HW_D_VALID) && !(v & HW_D_CONT) && (level == 3 || (v & 3) == 1);
 	}
-	if (without > 2u + lin.exclusive && id == OP_split)
-		ex_finding("cost", op_descs[id].name, "cont-lost",
-			   "%u runs of the new level %u table are not contiguous", without, level);
+	if (without <= 2u + lin.exclusive || id != OP_split)
+		return;
+	ex_about(va);
+	ex_finding("cost", op_descs[id].name, "cont-lost", "%u runs of the new level %u table are not contiguous",
+		   without, level);
 }
 
 /* What an audit of one table has found right, and what is therefore right without another look. */
@@ -456,7 +461,23 @@ static bool anyone_else(void)
 	return false;
 }
 
-/* Every table that was stored to. Nobody else is there: one that nothing reaches is lost. */
+/* Tables that are there before an op on the map begins, and none of the map's: address spaces have theirs. */
+void lin_note_others(void)
+{
+	if (anyone_else())
+		return;
+	lin.noted = ex.out->ops;
+	for (unsigned i = 1; i < HW_MAX_FRAMES; i++) {
+		const uint64_t bit = 1ull << (i % 64);
+
+		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT)))
+			lin.other[i / 64] &= ~bit;
+		else if (!((lin.known[i / 64] | lin.touched[i / 64]) & bit))
+			lin.other[i / 64] |= bit;
+	}
+}
+
+/* Every table that was stored to, or is new if no other op can have made it. Nobody else is there: one that nothing reaches is lost. */
 void lin_audit(unsigned id)
 {
 	uint64_t va;
@@ -465,7 +486,8 @@ void lin_audit(unsigned id)
 	for (unsigned i = 1; i < HW_MAX_FRAMES && !ex.stop; i++) {
 		const uint64_t bit = 1ull << (i % 64);
 
-		if (!(lin.touched[i / 64] & bit))
+		if (!(lin.touched[i / 64] & bit) &&
+		    (lin.noted != ex.out->ops || (lin.known[i / 64] | lin.other[i / 64]) & bit))
 			continue;
 		if (!hw_in_table(hw_table_va((uint64_t)i << HW_FRAME_SHIFT))) {
 			lin.known[i / 64] &= ~bit;
@@ -484,12 +506,10 @@ void lin_audit(unsigned id)
 		va |= lin.half;
 		audit_table(i, va, level, id);
 		if (!(lin.known[i / 64] & bit) && level >= 2 && !ex.stop)
-			check_runs(hw_table_va((uint64_t)i << HW_FRAME_SHIFT), level, id);
+			check_runs(hw_table_va((uint64_t)i << HW_FRAME_SHIFT), va, level, id);
 		lin.known[i / 64] |= bit;
 	}
 }
-
-/* --- accesses */
 
 /* --- writable and executable */
 
@@ -502,6 +522,7 @@ static bool has_now(uint64_t va, unsigned bits)
 
 static void wx_finding(uint64_t va, const char *how)
 {
+	ex_about(va);
 	ex_finding("context", op_descs[OP_set_memory].name, "writable-and-executable", "kernel address %#llx: %s",
 		   (unsigned long long)va, how);
 }
@@ -554,6 +575,8 @@ static void wx_write(uint64_t page)
 				wx_finding(lin_va(page), "executable, and still written through a TLB");
 		}
 }
+
+/* --- accesses */
 
 void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use)
 {
@@ -611,7 +634,8 @@ static void step_table(enum hw_class cls, const void *p, const char *fn)
 	const uint64_t pa = hw_table_pa(p);
 	const unsigned frame = (unsigned)(pa >> HW_FRAME_SHIFT);
 
-	lin.idle = 0;
+	if (cls != HW_C_LOAD || ++lin.since[ex.cur - ex.task] > LOOKS)
+		lin.idle = 0;
 	if (cls != HW_C_LOAD) {
 		lin.stored = p;
 		lin.stored_by = (uint8_t)(ex.cur - ex.task);
@@ -664,6 +688,8 @@ void split_step(enum hw_class cls, const void *p, const char *fn)
 void lin_wait(const char *fn)
 {
 	lin.idle++;
+	if (ex.cur)
+		lin.since[ex.cur - ex.task] = 0;
 	if (lin.idle % (IDLE_MAX / 4) == 0)
 		for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 			hw_do_drain(c, -1);
@@ -673,6 +699,15 @@ void lin_wait(const char *fn)
 		hw_bug("waits for ever", fn, 0);
 	}
 	exec_spin();
+}
+
+/* Where an event of the repainting goes: the first, the last, or another page of any spot. */
+static uint64_t page_of_spot(const struct rec *r)
+{
+	const struct split_place *s = &lin.spot[(r->block * 4u + r->off) % SPOT_N];
+	const uint64_t off[] = {0, s->n - 1, s->n / 2, r->salt % s->n};
+
+	return lin_page(s->va) + off[r->salt & 3];
 }
 
 /* An event of an op on the map is an access of the map, near what the op works on. */
@@ -698,8 +733,8 @@ bool split_event(const struct rec *r, unsigned agent)
 		page = alias->hi ? alias->lo + r->off % (alias->hi - alias->lo) : lin.at.hi + r->off;
 	else if (r->block == 3)
 		page = lin.at.lo >= r->off + 1u ? lin.at.lo - 1 - r->off : 0;
-	if (!ref_km_find(&lin.ref, page) && hw_ttbr1_reserved(agent))
-		return true;
+	if (ex.cur->op.r->kind == OP_repaint)
+		page = page_of_spot(r);
 	if (r->a & 3)
 		hw.cfg.xlate = (uint8_t)((r->a & 3) - 1);
 	lin_access(agent, lin_va(page), ex_kuse_of(r));
@@ -713,6 +748,7 @@ void split_check_end(void)
 		hw_do_context_sync(c);
 		ref_km_sync(&lin.ref, c);
 	}
+	lin_note_others();
 	if (!lin.dead)
 		lin_audit(OP_split);
 	for (unsigned s = 0; s < SPOT_N && !ex.stop; s++) {

@@ -109,9 +109,14 @@ static bool out_of_steps(void)
  * While some CPU lacks FEAT_BBM level 2 nothing of the map is changed before the repainting (the features are not
  * final), and afterwards only what it has repainted; after a failed one the kernel is dead.
  */
+static bool may_ask(void)
+{
+	return lin.on && !lin.repainting && !lin.exclusive && !lin.dead && !out_of_steps();
+}
+
 static bool may_change(const struct split_place *s)
 {
-	if (!lin.on || lin.repainting || lin.exclusive || lin.dead || out_of_steps())
+	if (!may_ask())
 		return false;
 	return !lin.lacks || (lin.repainted && (s->memory || !s->linear));
 }
@@ -133,7 +138,8 @@ static unsigned action_of(const struct rec *r)
 		return 5 + (r->b & 15) % PT_NSETMEM;
 	}
 }
-_Static_assert(5 + PT_NSETMEM <= FN_ACTION && SPOT_N <= FN_SPOT, "every action and spot has a place");
+_Static_assert(5 + PT_NSETMEM <= (int)FN_ACTION && (int)SPOT_N <= (int)FN_SPOT,
+	       "every action and spot has a place");
 
 /* For coverage: what is done to which leaf, where. */
 static void features(const struct split_range *a)
@@ -155,6 +161,7 @@ static void features(const struct split_range *a)
 
 static void op_begin(const struct split_range *a)
 {
+	lin_note_others();
 	lin.at = *a;
 	lin.busy[me()][0] = *a;
 	ex.cur->op.watched = true;
@@ -162,10 +169,15 @@ static void op_begin(const struct split_range *a)
 	features(a);
 }
 
-static void op_end(void)
+static void audit(void)
 {
 	if (!ex.stop)
 		lin_audit(ex.cur->op.r->kind);
+}
+
+static void op_end(void)
+{
+	audit();
 	lin.busy[me()][0] = lin.busy[me()][1] = (struct split_range){0, 0};
 	lin.rox[me()] = false;
 	lin.stored = NULL;
@@ -222,7 +234,7 @@ int run_split(const struct rec *r, struct rec *eff)
 
 	if (needs(lin.on ? (const void *)(uintptr_t)lin.impl->split_kernel_leaf_mapping : NULL))
 		return ex.impl->split ? 0 : -1;
-	if (!may_change(&lin.spot[spot_of(r)]) || is_busy(&a))
+	if (!may_ask() || is_busy(&a)) /* at any time: while some CPU cannot, it does nothing */
 		return 0;
 	*eff = *r;
 	op_begin(&a);
@@ -240,6 +252,7 @@ int run_split(const struct rec *r, struct rec *eff)
 		check_edge(lin_va(a.lo));
 		check_edge(lin_va(a.hi));
 	}
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_split, shared(&mark));
 	op_end();
 	return 1;
@@ -294,6 +307,7 @@ int run_split_range(const struct rec *r, struct rec *eff)
 		bad_value("failed", ret);
 	if (!ret)
 		check_ptes(&a);
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_split_range, shared(&mark));
 	op_end();
 	lin.exclusive = false;
@@ -390,6 +404,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	cost_map_begin(&mark);
 	ret = lin.impl->set_memory(s.what, lin_va(s.main.lo), (unsigned)(s.main.hi - s.main.lo));
 	setmem_judge(&s, ret);
+	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_set_memory, shared(&mark));
 	op_end();
 	return 1;
@@ -450,8 +465,10 @@ static void repaint_judge(void)
 		}
 		check_ptes(&a);
 	}
-	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3)
+	if (lin.text_is_block && !ex.stop && lin_leaf(base + lin.env.text.start, &desc) == 3) {
+		ex_about(base + lin.env.text.start);
 		ex_finding("cost", op_descs[OP_repaint].name, "text-split", "the alias of text is mapped by pages");
+	}
 }
 
 int run_repaint(const struct rec *r, struct rec *eff)
@@ -501,9 +518,19 @@ int run_repaint(const struct rec *r, struct rec *eff)
 
 struct walk_probe {
 	struct ref_ks_walk ref;
-	unsigned calls, again, skip, end; /* what the n-th callback does; 0: never */
-	bool locked;
+	unsigned calls, again, skip, end; /* what the n-th entry does; 0: never */
+	unsigned afters;		  /* holes and entries whose children are done, so far */
+	bool late;			  /* it is the n-th of those that ends the walk */
 };
+
+/* An error from a callback, which the walk has to return. */
+static int probe_error(struct walk_probe *w, unsigned n, bool late)
+{
+	if (n != w->end || late != w->late)
+		return 0;
+	w->ref.over = true;
+	return 77;
+}
 
 static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next, struct pt_walk *walk)
 {
@@ -513,10 +540,12 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 	const char *bad;
 
 	w->calls++;
-	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || w->calls == w->skip);
-	if (bad)
+	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || w->calls == w->skip, lin.walk_changes);
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "level %u entry of %#llx", level,
 			   (unsigned long long)addr);
+	}
 	if (w->calls == w->skip)
 		walk->action = PT_ACTION_CONTINUE;
 	if (w->calls == w->again) {
@@ -525,8 +554,7 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 		w->ref.again_level = (int)level;
 		w->ref.pos = addr;
 	}
-	w->ref.over = w->calls == w->end;
-	return w->ref.over ? 77 : 0;
+	return probe_error(w, w->calls, false);
 }
 
 #define PROBE(level)                                                                                               \
@@ -542,15 +570,41 @@ PROBE(3)
 static int probe_hole(uint64_t addr, uint64_t next, int depth, struct pt_walk *walk)
 {
 	struct walk_probe *w = walk->priv;
-	const char *bad = ref_ks_walk_hole(&w->ref, addr, next);
+	const char *bad = ref_ks_walk_hole(&w->ref, (unsigned)depth, addr, next);
 
-	if (bad)
+	if (bad) {
+		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "hole of level %d at %#llx", depth,
 			   (unsigned long long)addr);
-	return 0;
+	}
+	return probe_error(w, ++w->afters, true);
 }
 
-static const struct pt_walk_ops probe_ops = {.entry = {probe0, probe1, probe2, probe3}, .hole = probe_hole};
+static int probe_post(unsigned level, uint64_t addr, uint64_t next, struct pt_walk *walk)
+{
+	struct walk_probe *w = walk->priv;
+	const char *bad = ref_ks_walk_post(&w->ref, level, addr, next);
+
+	if (bad) {
+		ex_about(addr);
+		ex_finding("value", op_descs[OP_walk].name, bad, "after what is below the level %u entry of %#llx",
+			   level, (unsigned long long)addr);
+	}
+	return probe_error(w, ++w->afters, true);
+}
+
+#define PROBE_POST(level)                                                                                          \
+	static int post##level(uint64_t *p, uint64_t addr, uint64_t next, struct pt_walk *walk)                    \
+	{                                                                                                          \
+		(void)p;                                                                                           \
+		return probe_post(level, addr, next, walk);                                                        \
+	}
+PROBE_POST(0)
+PROBE_POST(1)
+PROBE_POST(2)
+
+static const struct pt_walk_ops probe_ops = {
+	.entry = {probe0, probe1, probe2, probe3}, .hole = probe_hole, .post = {post0, post1, post2}};
 
 /*
  * Who walks without a lock vouches that nothing changes under the walk [walk_kernel_page_table_range_lockless()]: not only its
@@ -568,7 +622,7 @@ int run_walk(const struct rec *r, struct rec *eff)
 	struct split_range a = range_of(r), kept;
 	const bool locked = spot_of(r) == SPOT_WALK;
 	struct walk_probe w = {
-		.locked = locked, .again = r->b >> 1 & 7, .skip = r->b >> 4 & 3, .end = r->b >> 6 & 3};
+		.again = r->b >> 1 & 7, .skip = r->b >> 4 & 3, .end = r->b >> 6 & 3, .late = r->b & 1};
 	struct pt_walk walk = {.ops = &probe_ops, .priv = &w, .ptl = locked ? &lin.ptl : NULL};
 	int ret;
 
@@ -664,14 +718,15 @@ static void walk_link(unsigned t)
 int run_walk_free(const struct rec *r, struct rec *eff)
 {
 	const unsigned t = r->a & 1;
-	const struct split_range pages = walk_pages(t);
+	const struct split_range pages = walk_pages(t), table = {pages.lo, pages.lo + (1ull << ex.geo->table_bits)};
 
 	if (needs(lin.on ? (const void *)(uintptr_t)lin.impl->walk_page_range : NULL))
 		return ex.impl->split ? 0 : -1;
-	if (lin.repainting || lin.exclusive || is_busy(&pages) || (lin.lacks && !lin.repainted))
+	if (lin.repainting || lin.exclusive || is_busy(&table) || (lin.lacks && !lin.repainted))
 		return 0;
 	*eff = *r;
-	op_begin(&pages);
+	op_begin(&table);
+	lin.at = pages;
 	if (hw_peek(lin.walk_pmdp + t))
 		walk_unlink(t);
 	else

@@ -53,6 +53,7 @@ struct linear {
 	uint64_t mutex, flag, ptl; /* words of kernel data */
 	/* Sets of frames: stored to since the last audit; tables at the last audit; of the identity map. */
 	uint64_t touched[2], known[2], other[2];
+	unsigned noted;				/* how many ops had begun when `other` was true last */
 	struct split_range busy[HW_MAX_CPU][2]; /* what tasks own, while their ops last */
 	struct split_range at;			/* of the latest op, for events */
 	bool rox[HW_MAX_CPU]; /* tasks that make what they own executable, which it was not: never writable as well */
@@ -61,13 +62,14 @@ struct linear {
 	bool exclusive;		/* an op that tolerates no other is under way */
 	bool lacks;		/* a secondary lacks FEAT_BBM level 2, so the map must be repainted first */
 	bool repainting, repainted, dead;
-	bool text_is_block;    /* before the repainting */
-	unsigned rec;	       /* op that started it */
-	uint8_t left;	       /* CPUs still inside the repainting */
-	int err;	       /* of the boot CPU */
-	unsigned idle;	       /* rounds of waiting without anybody doing anything */
-	uint64_t *walk_pmdp;   /* level-2 entries of SPOT_WALK */
-	unsigned walk_changes; /* of its tables */
+	bool text_is_block;	    /* before the repainting */
+	unsigned rec;		    /* op that started it */
+	uint8_t left;		    /* CPUs still inside the repainting */
+	int err;		    /* of the boot CPU */
+	unsigned idle;		    /* rounds of waiting without anybody doing anything */
+	unsigned since[HW_MAX_CPU]; /* loads of tables by each task since it waited last */
+	uint64_t *walk_pmdp;	    /* level-2 entries of SPOT_WALK */
+	unsigned walk_changes;	    /* of its tables */
 };
 extern struct linear lin;
 
@@ -118,6 +120,7 @@ uint64_t lin_leaf_start(uint64_t va);
 /* And where it ends; the next page if nothing is there. */
 uint64_t lin_leaf_end(uint64_t va);
 void lin_audit(unsigned id);
+void lin_note_others(void);
 void lin_access(unsigned cpu, uint64_t va, enum ex_kuse use);
 void lin_wait(const char *fn);
 uint8_t lin_state(uint64_t desc);
