@@ -12,7 +12,7 @@
 #include "hw/hook_mmu.h"
 #include "hw/tables.h"
 
-#define ATOMIC_LOCK (60 + me()) /* a spinlock of whoever calls in atomic context */
+#define ATOMIC_LOCK (60 + me()) /* of whoever calls in atomic context: a spinlock, or interrupts off */
 
 /* --- what an op works on */
 
@@ -302,7 +302,11 @@ int run_split_range(const struct rec *r, struct rec *eff)
 	split_plan_begin(&plan);
 	split_plan_range(&plan, &a);
 	cost_map_begin(&mark);
+	if (r->b & 1)
+		hw_lock(ATOMIC_LOCK, "spin_lock", 0);
 	ret = lin.impl->range_split_to_ptes(lin_va(a.lo), lin_va(a.hi), r->b & 1);
+	if (r->b & 1)
+		hw_unlock(ATOMIC_LOCK, "spin_unlock", 0);
 	if (ret && (ret != -PT_ENOMEM || !may_lack_memory()))
 		bad_value("failed", ret);
 	if (!ret)
@@ -470,7 +474,9 @@ static void repaint_here(void)
 	if (!cpu)
 		split_plan_repaint(&plan);
 	cost_map_begin(&mark);
+	hw_lock(ATOMIC_LOCK, "stop_machine", 0); /* interrupts are off */
 	ret = repaint_call(cpu);
+	hw_unlock(ATOMIC_LOCK, "stop_machine", 0);
 	if (!cpu) {
 		lin.err = ret;
 		split_plan_end(&plan, &mark, OP_repaint, false);
