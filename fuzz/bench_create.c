@@ -62,11 +62,11 @@ static bool once(const struct pt_mmu *m, unsigned alloc, unsigned gib)
 				 .cont_pte_bits = 4,
 				 .cont_pmd_bits = 4};
 
-	bench_mem_reset();
+	bench_mem_reset(gib);
 	env.pgdir = b_alloc();
 	env.fixmap_ptep = bench_mem.fixmap = b_alloc();
 	env.fixmap_va = ~0ull << 32;
-	memset(bench_mem.arena, 0, 2 * BENCH_PAGE);
+	memset(env.pgdir, 0, 2 * BENCH_PAGE);
 	bench_mem.n = (struct bench_count){.tables = 0};
 	m->reset(&env);
 	return !m->create_pgd_mapping(env.pgdir, 1ull << 36, ~0ull << env.va_bits, (uint64_t)gib << 30,

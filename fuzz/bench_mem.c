@@ -27,12 +27,18 @@ void bench_mem_put(void)
 	munmap(bench_mem.arena, BENCH_BYTES);
 }
 
-void bench_mem_reset(void)
+void bench_mem_reset(unsigned gib)
 {
+	const uint64_t need = (gib * 514ull + 16) * BENCH_PAGE;
+
 	opt_env.page_shift = 12;
 	opt_env.table_bits = BENCH_TABLE_BITS;
 	opt_env.cont_bits = 4;
-	bench_mem.used = 0;
+	if (bench_mem.start + 2 * need <= BENCH_BYTES)
+		bench_mem.start += need;
+	else
+		bench_mem.start = 0;
+	bench_mem.used = bench_mem.start;
 	bench_mem.fixmap = NULL;
 	bench_mem.task = (struct pt_task){.id = 0};
 	bench_mem.n = (struct bench_count){.tables = 0};

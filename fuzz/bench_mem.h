@@ -27,9 +27,9 @@ struct bench_count {
 struct bench_mem {
 	struct bench_count n;
 	char *arena;
-	uint64_t used;
-	uint64_t *fixmap; /* entries of the fixmap's slots: a table of the arena, or NULL */
-	bool ranges;	  /* FEAT_TLBIRANGE */
+	uint64_t start, used; /* offsets: of the first table of this run, behind its last */
+	uint64_t *fixmap;     /* entries of the fixmap's slots: a table of the arena, or NULL */
+	bool ranges;	      /* FEAT_TLBIRANGE */
 	struct pt_task task;
 };
 extern struct bench_mem bench_mem;
@@ -37,8 +37,11 @@ extern struct bench_mem bench_mem;
 /* 0: done. */
 int bench_mem_get(void);
 void bench_mem_put(void);
-/* All tables are given back; the facts of opt_pte.h are those of 4K pages. */
-void bench_mem_reset(void);
+/*
+ * All tables are given back; the facts of opt_pte.h are those of 4K pages. The next ones lie elsewhere, as far as there is
+ * room for those of `gib` GiB: at boot no table is in a cache either, and small maps would gain by it most.
+ */
+void bench_mem_reset(unsigned gib);
 /* CPU time; how often to take it for so much memory, of which the best counts: other load only ever slows down. */
 double bench_now_ms(void);
 unsigned bench_rounds(unsigned gib);

@@ -143,7 +143,7 @@ static void set_up(unsigned gib, enum shape shape, enum pt_lazy lazy)
 				   .mutex = &mutex,
 				   .flag = &flag};
 
-	bench_mem_reset();
+	bench_mem_reset(gib);
 	bench_mem.ranges = true;
 	env.pgdir = new_table(NULL);
 	mutex = 0;
@@ -160,7 +160,7 @@ static unsigned runs_left(void)
 {
 	unsigned n = 0;
 
-	for (const uint64_t *p = b_va(0); (const char *)p < bench_mem.arena + bench_mem.used; p++)
+	for (const uint64_t *p = b_va(bench_mem.start); (const char *)p < bench_mem.arena + bench_mem.used; p++)
 		n += (*p & (PTE_VALID | PTE_CONT)) == (PTE_VALID | PTE_CONT);
 	return n / 16;
 }

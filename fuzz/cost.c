@@ -481,9 +481,12 @@ const char *const cost_map_words[CM_N] = {
 	[CM_BARRIERS] = "barriers", [CM_ATOMICS] = "atomics", [CM_STORES] = "stores",
 };
 
+/* Kernels put the limit at the entries of a table. */
 unsigned cost_kernel_flush(uint64_t pages, bool ranges)
 {
-	if (pages >= MAX_DVM_OPS && (!ranges || pages > 32ull << 16))
+	const uint64_t entries = 1ull << ex.geo->table_bits;
+
+	if (pages >= (entries > MAX_DVM_OPS ? entries : MAX_DVM_OPS) && (!ranges || pages > 32ull << 16))
 		return 1;
 	return cost_tlbis((unsigned long)pages, ranges);
 }

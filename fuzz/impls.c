@@ -17,6 +17,7 @@
 
 #include "fuzz/exec.h"
 #include "hw/hw.h"
+#include "impl/layout.h"
 
 struct impl_set {
 	struct pt_impl face; /* what callers hold: name, geometries and profile of the whole set */
@@ -28,9 +29,8 @@ enum { MAX_SETS = 4 };
 static struct impl_set sets[MAX_SETS];
 static unsigned nsets;
 
-static const struct pt_impl *const linked[] = {&impl_opt,    &impl_opt_v1,   &impl_opt_v2,
-					       &impl_opt_v3, &impl_opt_none, &impl_opt_remap, &impl_opt_ops,
-					       &impl_deferred};
+static const struct pt_impl *const linked[] = {&impl_opt,      &impl_opt_v1,	&impl_opt_v2,  &impl_opt_v3,
+					       &impl_opt_none, &impl_opt_remap, &impl_opt_ops, &impl_deferred};
 static bool linked_ready[sizeof(linked) / sizeof(linked[0])];
 
 const struct pt_impl *impl_for_geo(const struct pt_impl *impl, unsigned geo)
@@ -71,7 +71,8 @@ static const struct pt_impl *load_so(const char *path, char *err, size_t errcap)
 		snprintf(err, errcap, "%s: has no symbol pt_impl; see impl/seam.h", path);
 		return NULL;
 	}
-	if (impl->init && impl->init(&hw_hooks) != 0) {
+	const uint32_t *layout = dlsym(h, "pt_layout");
+	if ((layout && *layout != PT_LAYOUT) || (impl->init && impl->init(&hw_hooks) != 0)) {
 		snprintf(err, errcap, "%s: refused the hooks of this program; rebuild it with ./build.sh linux",
 			 path);
 		return NULL;

@@ -16,6 +16,9 @@
 #include "hw/hw.h"
 
 enum { SOFT_OPS = 16, HARD_OPS = 24 };
+enum {
+	MAP_OPS = 8
+}; /* of programs on the kernel's map, whose ops write whole tables: they cost ten times as much */
 
 /* What a program is about. Mixed evenly, each part would find a fraction of what it finds by itself. */
 enum group {
@@ -81,6 +84,11 @@ static unsigned geometric(struct mut *m, unsigned max)
 	return n;
 }
 
+static bool on_map(const struct mut *m)
+{
+	return m->group == GROUP_CREATE || m->group == GROUP_SPLIT;
+}
+
 static uint64_t kinds_with(const struct op_desc *d, unsigned n, unsigned args)
 {
 	uint64_t mask = 0;
@@ -121,7 +129,7 @@ static void read_masks(struct mut *m)
 		ops &= ~kernel_kinds(op_descs, OP_NKINDS);
 		evs &= ~kernel_kinds(ev_descs, EV_NKINDS);
 	}
-	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT)
+	if (on_map(m))
 		ops = kinds_with(op_descs, OP_NKINDS, m->group == GROUP_CREATE ? A_KMAP : A_SPLIT);
 	else
 		ops &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
@@ -274,9 +282,11 @@ static const struct {
 	const char *name;
 	uint8_t percent;
 } field_bias[] = {
-	{"write", 75},	 {"young", 60}, {"dirty", 40},	{"exec", 15}, {"special", 6}, {"shift", 10},
-	{"noflush", 12}, {"full", 50},	{"tables", 25}, {"high", 25}, {"smmu", 30},   {"xlate", 30},
-	{"pick", 30},	 {"in", 30},	{"cont", 30},	{"ro", 25},   {"pfn", 50},
+	{"write", 75},	 {"young", 60},	 {"dirty", 40},	 {"exec", 15}, {"special", 6}, {"shift", 10},
+	{"noflush", 12}, {"full", 50},	 {"tables", 25}, {"high", 25}, {"smmu", 30},   {"xlate", 30},
+	{"pick", 30},	 {"in", 30},	 {"cont", 30},	 {"ro", 25},   {"fetch", 25},  {"pfn", 50},
+	{"unit", 60},	 {"from", 50},	 {"again", 40},	 {"skip", 15}, {"end", 15},    {"atomic", 30},
+	{"noblock", 30}, {"nocont", 30},
 };
 
 static uint8_t bias_of(const char *name)
@@ -331,6 +341,28 @@ static const struct rec *same_block_set(const struct prog *p, unsigned block)
 	return hit;
 }
 
+/* Values of spot and what (fuzz/prog.c) that go together: verbs for an area of vmalloc, and those for the linear map. */
+enum { AT_VMALLOC = 12, AT_VMALLOC_HUGE = 13, AT_WALK = 14, AREA_VERBS = 5, LINEAR_VERBS = 4 };
+
+static void pair_verb(struct mut *m, struct rec *r)
+{
+	const unsigned spot = r->a & 15;
+
+	if (r->kind == OP_set_memory && percent(m, 80))
+		r->b = (uint8_t)(spot == AT_VMALLOC || spot == AT_VMALLOC_HUGE
+					 ? below(m, AREA_VERBS)
+					 : AREA_VERBS + below(m, LINEAR_VERBS));
+}
+
+static void fill_map_op(struct mut *m, struct rec *r)
+{
+	if (r->kind == OP_set_memory && percent(m, 25))
+		r->a = (uint8_t)((r->a & 0xf0) | (percent(m, 80) ? AT_VMALLOC : AT_VMALLOC_HUGE));
+	pair_verb(m, r);
+	if (m->p.h.alloc_fails && percent(m, 60)) /* which ones fail the salt says */
+		r->salt = (uint8_t)next(m);
+}
+
 static void fill_op(struct mut *m, struct rec *r, unsigned kind, const struct rec *by)
 {
 	const struct rec *set;
@@ -342,9 +374,25 @@ static void fill_op(struct mut *m, struct rec *r, unsigned kind, const struct re
 		pick_range(m, r, by);
 	pick_fields(m, r);
 	pick_salt(m, r);
+	if (op_descs[kind].args & (A_KMAP | A_SPLIT))
+		fill_map_op(m, r);
 	set = kind == OP_set_ptes ? same_block_set(&m->p, r->block) : NULL;
 	if (set && percent(m, 50)) /* the folio: low nibble of a, with the shift above it */
 		r->a = set->a;
+}
+
+/* Somebody uses the map while its tables are in the making: where stores are ordered, with one of them ahead. */
+static void fill_map_event(struct mut *m, struct rec *r)
+{
+	static const uint8_t anchors[HW_NCLASS] = {2, 1, 4, 1, 8, 3, 3};
+
+	r->kind = percent(m, 50) ? EV_read : EV_write;
+	r->anchor = (uint8_t)weighted(m, anchors, HW_NCLASS);
+	/* a table more is five barriers more */
+	r->nr = (uint16_t)(percent(m, 50) ? geometric(m, 8) : 1 + below(m, 24));
+	r->a = (uint8_t)((percent(m, 30) ? below(m, 4) : 0) | (percent(m, 70) ? 1 + below(m, 3) : 0) << 2);
+	r->b = r->kind == EV_read && percent(m, 25);
+	r->block = (uint8_t)(percent(m, 50) ? 0 : below(m, PROG_BLOCKS));
 }
 
 /* An event for the op at record i: in the op's block, by somebody else, at a step where memory changes. */
@@ -378,6 +426,8 @@ static void fill_event(struct mut *m, struct rec *r, unsigned i)
 	}
 	pick_fields(m, r);
 	pick_salt(m, r);
+	if (op_descs[op->kind].args & (A_KMAP | A_SPLIT) && percent(m, 60))
+		fill_map_event(m, r);
 }
 
 /* ---- changes; each returns whether it changed the program ---- */
@@ -802,7 +852,7 @@ static bool insert_permissions(struct mut *m, unsigned at)
 	struct rec r[3];
 
 	fill_op(m, &r[0], OP_set_memory, NULL);
-	r[0].a = (uint8_t)(12 | (r[0].a & 0x30)); /* as many pages as it says */
+	r[0].a = (uint8_t)(AT_VMALLOC | (r[0].a & 0x30)); /* as many pages as it says */
 	r[0].nr = (uint16_t)(1 + below(m, 4));
 	r[1] = r[0];
 	r[0].b = (uint8_t)(percent(m, 50) ? 2 : r[0].b);
@@ -818,33 +868,106 @@ static bool insert_permissions(struct mut *m, unsigned at)
 	return insert(m, at, r, 3);
 }
 
-/* Somebody works on the tables that a walker is in, or on a leaf next to the one that is being split. */
-static bool do_insert_map_race(struct mut *m)
+/* The same for the kernel's map. The park of a walk comes anywhere, that of others where they store. */
+enum {
+	M_SAME = 1,   /* place as the first step */
+	M_OTHER = 2,  /* by another CPU */
+	M_PARK = 4,   /* preempted inside */
+	M_SEEN = 8,   /* another CPU uses the map meanwhile */
+	M_FAILS = 16, /* there may be no memory */
+};
+static const struct mseq {
+	uint8_t half, weight, n;
+	struct {
+		uint8_t kind, how;
+	} step[4];
+} mseqs[] = {
+	{A_KMAP, 4, 2, {{OP_create_map, 0}, {OP_create_access, M_SAME | M_OTHER}}},
+	{A_KMAP, 4, 1, {{OP_create_map, M_SEEN}}},
+	{A_KMAP, 4, 2, {{OP_create_map, 0}, {OP_create_map, M_SEEN}}},
+	{A_KMAP, 3, 2, {{OP_create_map, 0}, {OP_create_map, M_SAME}}},
+	{A_KMAP, 3, 2, {{OP_create_map, M_FAILS}, {OP_create_map, M_SAME}}},
+	{A_KMAP, 3, 3, {{OP_create_map, 0}, {OP_create_perm, M_SAME}, {OP_create_access, M_SAME | M_OTHER}}},
+	{A_KMAP, 3, 2, {{OP_create_boot, 0}, {OP_create_map, M_SEEN}}},
+	{A_SPLIT, 4, 2, {{OP_split, 0}, {OP_set_memory, M_SAME}}},
+	{A_SPLIT, 3, 2, {{OP_split_range, 0}, {OP_set_memory, M_SAME}}},
+	{A_SPLIT, 4, 2, {{OP_set_memory, 0}, {OP_split, M_SAME | M_SEEN}}},
+	{A_SPLIT, 3, 1, {{OP_set_memory, M_SEEN}}},
+	{A_SPLIT, 5, 2, {{OP_set_memory, M_FAILS}, {OP_set_memory, M_SAME}}},
+	{A_SPLIT, 2, 2, {{OP_split, M_FAILS}, {OP_split, M_SAME}}},
+	{A_SPLIT, 2, 2, {{OP_repaint, 0}, {OP_set_memory, M_OTHER}}},
+	{A_SPLIT, 1, 1, {{OP_repaint, M_FAILS}}},
+	{A_SPLIT, 2, 2, {{OP_split, M_PARK}, {OP_set_memory, M_SAME | M_OTHER}}},
+	{A_SPLIT, 2, 2, {{OP_set_memory, M_PARK}, {OP_split, M_SAME | M_OTHER}}},
+	{A_SPLIT, 5, 2, {{OP_walk, M_PARK}, {OP_walk_free, M_OTHER}}},
+	{A_SPLIT, 2, 3, {{OP_walk_free, 0}, {OP_walk, M_PARK}, {OP_walk_free, M_OTHER}}},
+	{A_SPLIT, 2, 2, {{OP_walk_free, 0}, {OP_walk, 0}}},
+};
+enum { NMSEQS = sizeof(mseqs) / sizeof(mseqs[0]) };
+
+/* Where pages of the first step are. A walk of tables that come and go is over all that is left, without tricks. */
+static void place_map_step(struct mut *m, struct rec *r, unsigned how, const struct rec *first)
 {
-	static const uint8_t rival[] = {OP_walk_free, OP_walk_free, OP_walk_free, OP_split, OP_set_memory};
+	if (how & M_SAME && percent(m, 85)) {
+		const uint8_t keep = op_descs[r->kind].args & A_KMAP ? 0x3f : 0xff;
+
+		r->a = (uint8_t)((r->a & ~keep) | (first->a & keep));
+		r->block = first->block;
+		r->off = first->off;
+		if (percent(m, 60))
+			r->nr = first->nr;
+		pair_verb(m, r);
+	}
+	if (r->kind == OP_walk && percent(m, 85)) {
+		r->a = (uint8_t)(AT_WALK | below(m, 2) << 4 | 3 << 6);
+		r->b = percent(m, 70) ? 0 : r->b;
+	}
+	if (r->kind == OP_walk_free)
+		r->a = percent(m, 80) ? 0 : 1;
+}
+
+static unsigned fill_map_step(struct mut *m, struct rec *r, const struct mseq *s, unsigned i,
+			      const struct rec *first)
+{
+	const unsigned how = s->step[i].how;
+	unsigned n = 1;
+
+	if (how & M_FAILS)
+		m->p.h.alloc_fails = percent(m, 90);
+	fill_op(m, r, s->step[i].kind, NULL);
+	place_map_step(m, r, how, first);
+	r->cpu = (uint8_t)(how & M_OTHER && percent(m, 85) ? 1 : 0);
+	if (how & M_PARK) {
+		r[n] = (struct rec){.is_event = 1, .kind = EV_park, .anchor = HW_C_ANY};
+		r[n++].nr = (uint16_t)(1 + below(m, r->kind == OP_walk ? 12 : 40));
+	}
+	if (how & M_SEEN && m->p.h.ncpu > 1) {
+		r[n] = (struct rec){.is_event = 1, .cpu = 1 - r->cpu};
+		fill_map_event(m, &r[n++]);
+		if (m->p.h.drain == HW_DRAIN_EAGER && percent(m, 60))
+			m->p.h.drain = HW_DRAIN_LAZY;
+	}
+	return n;
+}
+
+static bool do_insert_map(struct mut *m)
+{
+	const uint8_t half = m->group == GROUP_CREATE ? A_KMAP : A_SPLIT;
 	const unsigned at = any_boundary(m);
-	struct rec r[4];
-	unsigned n = 0, k = below(m, 5);
+	const struct mseq *s;
+	uint8_t w[NMSEQS];
+	struct rec r[3 * 4];
+	unsigned n = 0;
 
 	if (m->p.h.ncpu < 2)
 		m->p.h.ncpu = 2;
-	if (percent(m, 25))
+	if (half == A_SPLIT && percent(m, 15))
 		return insert_permissions(m, at);
-	if (percent(m, 30)) { /* the table is to come back */
-		fill_op(m, &r[n], OP_walk_free, NULL);
-		r[n++].a = 0;
-	}
-	fill_op(m, &r[n], k < 3 ? OP_walk : k == 3 ? OP_set_memory : OP_split, NULL);
-	if (k < 3)
-		r[n].a = (uint8_t)(14 | below(m, 2) << 4 | 3 << 6), r[n].b = percent(m, 70) ? 0 : r[n].b;
-	r[n].cpu = 0;
-	n++;
-	r[n] = (struct rec){.is_event = 1, .kind = EV_park, .anchor = HW_C_ANY};
-	r[n++].nr = (uint16_t)(1 + below(m, k < 3 ? 12 : 40));
-	fill_op(m, &r[n], rival[k], &r[n - 2]);
-	if (k < 3)
-		r[n].a = 0;
-	r[n++].cpu = 1;
+	for (unsigned i = 0; i < NMSEQS; i++)
+		w[i] = mseqs[i].half == half ? mseqs[i].weight : 0;
+	s = &mseqs[weighted(m, w, NMSEQS)];
+	for (unsigned i = 0; i < s->n; i++)
+		n += fill_map_step(m, r + n, s, i, r);
 	return insert(m, at, r, n);
 }
 
@@ -1199,8 +1322,8 @@ static void fill_program(struct mut *m, unsigned nops)
 
 		if (m->group == GROUP_KERNEL && x < 55)
 			do_insert_kernel(m);
-		else if (m->group == GROUP_SPLIT && x < 15)
-			do_insert_map_race(m);
+		else if (on_map(m) && x < 50)
+			do_insert_map(m);
 		else if (m->group >= GROUP_KERNEL)
 			do_insert_op(m);
 		else if (x < 20 || !m->p.n)
@@ -1230,9 +1353,11 @@ static void draw_group(struct mut *m)
 		   : x < 84 ? GROUP_KERNEL
 		   : x < 92 ? GROUP_CREATE
 			    : GROUP_SPLIT;
-	if (m->group == GROUP_CREATE || m->group == GROUP_SPLIT) {
+	if (on_map(m)) {
 		h->ops_off &= ~kinds_with(op_descs, OP_NKINDS, A_KMAP | A_SPLIT);
 		h->bbml = percent(m, 75) ? 3 : h->bbml;
+		h->alloc_fails = percent(m, 30);
+		h->drain = percent(m, 40) ? HW_DRAIN_LAZY : h->drain;
 		h->geo = percent(m, 75) ? HW_GEO_SMALL : percent(m, 60) ? HW_GEO_4K : h->geo;
 		return;
 	}
@@ -1259,7 +1384,7 @@ static void generate(struct mut *m, unsigned nops)
 	draw_group(m);
 	read_masks(m);
 	prog_normalize(&m->p);
-	fill_program(m, nops);
+	fill_program(m, on_map(m) && nops > MAP_OPS ? MAP_OPS : nops);
 	prog_normalize(&m->p);
 }
 
@@ -1279,21 +1404,31 @@ static const struct {
 	{do_insert_seq, 5, 1},	  {do_insert_event, 16, 1}, {do_duplicate, 5, 1},     {do_delete_op, 10, 0},
 	{do_delete_event, 4, 0},  {do_swap_ops, 5, 0},	    {do_change_kind, 6, 0},   {do_move_event, 8, 0},
 	{do_change_event, 8, 0},  {do_rehome_event, 3, 0},  {do_change_arg, 12, 0},   {do_range, 12, 0},
-	{do_insert_kernel, 4, 1}, {do_salt, 3, 0},	    {do_header, 9, 0},	      {do_truncate, 2, 0},
-	{do_gather, 2, 0},
+	{do_insert_kernel, 4, 1}, {do_insert_map, 24, 1},   {do_salt, 3, 0},	      {do_header, 9, 0},
+	{do_truncate, 2, 0},	  {do_gather, 2, 0},
 };
 enum { NCHANGES = sizeof(changes) / sizeof(changes[0]) };
+
+/* What inserts user mappings, or what the half's other owner has. */
+static bool is_for_users(bool (*fn)(struct mut *))
+{
+	return fn == do_insert_pair || fn == do_insert_pieces || fn == do_insert_race || fn == do_insert_seq ||
+	       fn == do_insert_kernel;
+}
 
 static void change(struct mut *m)
 {
 	uint8_t w[NCHANGES];
 	const unsigned ops = prog_count_ops(&m->p);
-	const bool full = ops >= HARD_OPS || m->p.n >= m->max;
+	const unsigned soft = on_map(m) ? MAP_OPS : SOFT_OPS, hard = on_map(m) ? MAP_OPS + 2 : HARD_OPS;
+	const bool full = ops >= hard || m->p.n >= m->max;
 
 	for (unsigned i = 0; i < NCHANGES; i++) {
 		w[i] = changes[i].weight;
+		if (on_map(m) ? is_for_users(changes[i].fn) : changes[i].fn == do_insert_map)
+			w[i] = 0;
 		if (changes[i].grows)
-			w[i] = full ? 0 : ops >= SOFT_OPS ? w[i] / 4 : w[i];
+			w[i] = full ? 0 : ops >= soft ? w[i] / 4 : w[i];
 	}
 	for (unsigned tries = 0; tries < 8; tries++) {
 		if (!m->p.n) {
@@ -1340,9 +1475,11 @@ size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed)
 	} else if (prog_count_ops(&m.p) > 2 * HARD_OPS && percent(&m, 50)) {
 		shorten(&m, HARD_OPS); /* an imported trace, or another fuzzer's liking */
 	}
-	if (m.p.n < 2 && max_size >= size && percent(&m, 30))
+	if (max_size >= size && percent(&m, m.p.n < 2 ? 30 : 1)) /* what no seed is about comes in, too */
 		generate(&m, 2 + below(&m, SOFT_OPS / 2));
-	shorten(&m, PROG_MAX_RECS);
+	shorten(&m, on_map(&m) && percent(&m, 90) ? MAP_OPS : PROG_MAX_RECS);
+	if (on_map(&m) && percent(&m, 60)) /* and in large tables ten times that */
+		prog_set_geo(&m.p, HW_GEO_SMALL);
 	for (unsigned k = geometric(&m, 6); k; k--) {
 		change(&m);
 		prog_normalize(&m.p);

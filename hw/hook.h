@@ -128,8 +128,14 @@ struct hw_hooks {
 	void (*might_sleep)(const char *, int);
 	void (*warn)(const char *, const char *, int);
 	void (*bug)(const char *, const char *, int); /* does not return */
+	/* Whole kernel maps: hw_alias_ptr(), and hook_mmu.h. */
+	void *(*alias_ptr)(unsigned);
+	void (*write_ttbr1)(bool, const char *, int);
+	void (*write_ttbr0)(void *, unsigned, const char *, int);
+	void (*cpu_relax)(const char *, int);
+	void (*rcu)(bool, const char *, int);
 };
-#define HW_HOOKS_ABI 2
+#define HW_HOOKS_ABI 3
 extern const struct hw_hooks hw_hooks;
 
 #endif

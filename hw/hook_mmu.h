@@ -2,8 +2,7 @@
 /*
  * The seam, downwards, for code that takes the kernel's own map apart: translation registers, and waiting.
  *
- * Property: as hook.h: each call is a step and carries its place. Implementations that are linked in call these; loaded
- * ones have no use for them yet.
+ * Property: as hook.h: each call is a step and carries its place; struct hw_hooks has them for loaded implementations.
  */
 #ifndef HW_HOOK_MMU_H
 #define HW_HOOK_MMU_H

@@ -6,6 +6,7 @@
  * and has no effect; memory outside the arena is the implementation's own and is accessed as it is.
  */
 #include <stdlib.h>
+#include "hook_mmu.h"
 #include "internal.h"
 
 enum { PICK_ALLOC_FAIL = 16 };
@@ -545,4 +546,9 @@ const struct hw_hooks hw_hooks = {
 	.might_sleep = hw_might_sleep,
 	.warn = hw_warn,
 	.bug = hw_bug,
+	.alias_ptr = hw_alias_ptr,
+	.write_ttbr1 = hw_write_ttbr1,
+	.write_ttbr0 = hw_write_ttbr0,
+	.cpu_relax = hw_cpu_relax,
+	.rcu = hw_rcu,
 };

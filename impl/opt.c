@@ -382,6 +382,8 @@ const struct pt_impl impl_opt_v1 = {
 	.reset = opt_v1_reset,
 	OPT_COMMON,
 	OPT_LAZY,
+	.mmu = &mmu_final,
+	.split = &split_opt,
 };
 
 const struct pt_impl impl_opt_v2 = {
@@ -391,6 +393,8 @@ const struct pt_impl impl_opt_v2 = {
 	.reset = opt_v2_reset,
 	OPT_COMMON,
 	OPT_LAZY,
+	.mmu = &mmu_final,
+	.split = &split_opt,
 };
 
 const struct pt_impl impl_opt_v3 = {
@@ -401,6 +405,8 @@ const struct pt_impl impl_opt_v3 = {
 	.reset = opt_v3_reset,
 	OPT_COMMON,
 	OPT_LAZY,
+	.mmu = &mmu_final,
+	.split = &split_opt,
 };
 
 const struct pt_impl impl_opt_none = {
@@ -409,4 +415,6 @@ const struct pt_impl impl_opt_none = {
 	.profile = OPT_PROFILE(PT_LAZY_NONE, 0),
 	.reset = opt_none_reset,
 	OPT_COMMON,
+	.mmu = &mmu_final,
+	.split = &split_opt,
 };

@@ -24,19 +24,20 @@ void repaint_prepare(void)
 	emit_pte_barriers();
 }
 
-/* All but the linear alias of kernel text, which stays in blocks: it is read-only. */
+/* All but the linear alias of kernel text, which stays in blocks: it is read-only. stop_machine() has interrupts off. */
 static int repaint_range(uint64_t start, uint64_t end)
 {
+	const bool atomic = !BUG(repaint_sleeps_in_atomic);
 	const uint64_t text = split_env.page_offset + split_env.text.start,
 		       etext = split_env.page_offset + split_env.text.end;
 	int ret = 0;
 
 	if (start >= etext || end <= text || BUG(kernel_alias_split))
-		return range_split_to_ptes(start, end, true);
+		return range_split_to_ptes(start, end, atomic);
 	if (start < text)
-		ret = range_split_to_ptes(start, text, true);
+		ret = range_split_to_ptes(start, text, atomic);
 	if (!ret && end > etext)
-		ret = range_split_to_ptes(etext, end, true);
+		ret = range_split_to_ptes(etext, end, atomic);
 	return ret;
 }
 

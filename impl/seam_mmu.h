@@ -48,10 +48,15 @@ struct pt_mmu_cost {
 	uint8_t clears_new;  /* pages cleared for a table that it makes */
 };
 
+/* What a kernel answers with BUG() or panic(), by design: nobody may ask for it, so the driver does not. */
+#define PT_DIES_REFUSING (1u << 0) /* a request that is to be refused, or may be */
+#define PT_DIES_NOMEM	 (1u << 1) /* no memory for a table */
+
 struct pt_mmu {
 	const char *design;
 	bool five_levels; /* 52-bit addresses: otherwise it is given four levels at most, without lpa2 */
 	struct pt_mmu_cost cost;
+	uint8_t dies; /* PT_DIES_*; 0: errors are returned */
 	void (*reset)(const struct pt_mmu_env *env);
 	/*
 	 * __create_pgd_mapping(): [virt, virt + size) translates to phys on, with the permissions of seam value `val`

@@ -248,7 +248,7 @@ void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool
 /* Everything at or below `level` that lies before `addr` has been left with its callback. */
 static bool left_open(const struct ref_ks_walk *w, unsigned level, uint64_t addr)
 {
-	for (unsigned l = level; l < 3; l++)
+	for (unsigned l = level; l < 3 && !w->no_post; l++)
 		if (w->open[l] && w->seen[l] != addr)
 			return true;
 	return false;

@@ -137,6 +137,65 @@ static void test_lazy_budgets(void **s)
 }
 
 /* Every variant keeps to them, in generated programs of all geometries; most calls are judged. */
+/* A GiB in pages, 4K with four levels: what `bench create` counts. */
+static void test_creation(void **s)
+{
+	struct cost_map_facts f = {
+		.visited = 514, .made = 514, .leaves = 512 * 512, .tops = 1, .map = 1, .clear_new = 1};
+	unsigned b[CM_N];
+
+	(void)s;
+	assert_true(cost_map_budget(OP_create_map, &f, b)); /* final */
+	assert_int_equal(b[CM_TABLES], 514);
+	assert_int_equal(b[CM_CLEARS], 514);
+	assert_int_equal(b[CM_TLBIS], 515);
+	assert_int_equal(b[CM_BARRIERS], 2572 + 1543);
+	f.map_new = 1;
+	assert_true(cost_map_budget(OP_create_map, &f, b)); /* remap, at boot */
+	assert_int_equal(b[CM_TLBIS], 1029);
+	assert_int_equal(b[CM_BARRIERS], 4114 + 2571);
+	f.map = f.map_new = 0;
+	assert_true(cost_map_budget(OP_create_map, &f, b)); /* ops, late */
+	assert_int_equal(b[CM_TLBIS], 1);
+	assert_int_equal(b[CM_BARRIERS], 1544 + 1029);
+}
+
+/* One page out of 1 GiB, and 1 GiB to pages: what `bench split` counts. */
+static void test_splits(void **s)
+{
+	struct cost_map_facts f = {.cuts = 2,
+				   .E = 512,
+				   .runs = 32,
+				   .modes = 1,
+				   .busy = 1,
+				   .locks = 1,
+				   .lazy = PT_LAZY_COUNTER,
+				   .lazy_form = 3};
+	unsigned b[CM_N];
+
+	(void)s;
+	assert_true(cost_map_budget(OP_split, &f, b));
+	assert_int_equal(b[CM_TABLES], 2);
+	assert_int_equal(b[CM_STORES], 1058 + 1); /* and the mutex */
+	assert_int_equal(b[CM_BARRIERS], 3 + 1);
+	assert_int_equal(b[CM_ATOMICS], 3);
+	assert_int_equal(b[CM_TLBIS], 0);
+	f.lazy = PT_LAZY_NONE;
+	assert_true(cost_map_budget(OP_split, &f, b)); /* each link and each entry of a run by itself */
+	assert_int_equal(b[CM_BARRIERS], 2 + 2 * 34);
+	f = (struct cost_map_facts){.cuts = 513, .E = 512, .modes = 1, .busy = 1, .flushes = 1, .ranges = 1};
+	f.lazy = PT_LAZY_COUNTER;
+	assert_true(cost_map_budget(OP_repaint, &f, b));
+	assert_int_equal(b[CM_STORES], 263169 + 1); /* and the flag */
+	assert_int_equal(b[CM_BARRIERS], 517 + 2);
+	assert_int_equal(b[CM_TLBIS], 1);
+	assert_false(cost_map_budget(OP_walk, &f, b));
+	assert_int_equal(cost_kernel_flush(16, false), 16);
+	assert_int_equal(cost_kernel_flush(512, false), 1); /* everything */
+	assert_int_equal(cost_kernel_flush(512, true), 1);
+	assert_int_equal(cost_kernel_flush(1ull << 24, true), 1);
+}
+
 static void test_right_code_is_within(void **s)
 {
 	static struct prog p;
@@ -171,6 +230,8 @@ int main(void)
 		cmocka_unit_test(test_flushes_do_not_widen),
 		cmocka_unit_test(test_exceeded),
 		cmocka_unit_test(test_lazy_budgets),
+		cmocka_unit_test(test_creation),
+		cmocka_unit_test(test_splits),
 		cmocka_unit_test(test_right_code_is_within),
 	};
 

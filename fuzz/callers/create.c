@@ -137,12 +137,19 @@ static int ask(const struct call *c)
 	const bool fails = hw.cfg.alloc_fails;
 	int err;
 
-	if (c->alloc == PT_ALLOC_EARLY)
+	if (c->alloc == PT_ALLOC_EARLY || (kmap.mmu->dies & PT_DIES_NOMEM))
 		hw.cfg.alloc_fails = false; /* boot memory does not run out */
 	err = kmap.mmu->create_pgd_mapping(kmap.env.pgdir, c->q.pfn << shift, kmap_addr(c->q.page),
 					   c->q.nr << shift, kmap_prot(c->q.state), c->alloc, c->flags);
 	hw.cfg.alloc_fails = fails;
 	return err;
+}
+
+/* Nobody may ask a kernel for what it answers with BUG(). Under the lock. */
+static bool may_ask(struct call *c)
+{
+	c->fate = ref_km_fate(&kmap.ref, &c->q);
+	return c->fate.must == REF_KM_SERVE || !(kmap.mmu->dies & PT_DIES_REFUSING);
 }
 
 static unsigned sort_of(unsigned leaf, bool cont)
@@ -187,7 +194,6 @@ static bool create(struct call *c)
 
 	kmap.req = c->q;
 	features_before(c, there);
-	c->fate = ref_km_fate(&kmap.ref, &c->q);
 	c->tables = kmap.tables;
 	c->alone = others_idle();
 	c->live = hw_live_tables();
@@ -237,6 +243,7 @@ int run_create_map(const struct rec *r, struct rec *eff)
 	const unsigned unit = (r->a & 7) % KMAP_UNITS, shift = shifted[r->a >> 6];
 	struct call c = {.alloc = r->b & 4 ? PT_ALLOC_EARLY : PT_ALLOC_LATE};
 	struct ref_km_req *q = &c.q;
+	bool asked;
 
 	if (!kmap.on || !kmap.mmu->create_pgd_mapping)
 		return -1;
@@ -252,10 +259,12 @@ int run_create_map(const struct rec *r, struct rec *eff)
 	q->may_allocate = true;
 	clip(q, unit);
 	c.flags = flags_of(q);
-	if (hw_live_tables() + tables_of(&(struct ref_km_fate){.tables = {1, 1, 1, 1}}) + 4 < HW_MAX_FRAMES)
+	asked = may_ask(&c);
+	if (asked &&
+	    hw_live_tables() + tables_of(&(struct ref_km_fate){.tables = {1, 1, 1, 1}}) + 4 < HW_MAX_FRAMES)
 		create(&c);
 	kmap_unlock();
-	return 1;
+	return asked;
 }
 
 /* What is mapped at or above the page, with the request that names its leaves. */
@@ -286,18 +295,20 @@ int run_create_perm(const struct rec *r, struct rec *eff)
 {
 	const unsigned unit = (r->a & 7) % KMAP_UNITS;
 	struct call c = {.alloc = PT_ALLOC_NONE};
+	bool asked;
 
 	if (!kmap.on || !kmap.mmu->create_pgd_mapping)
 		return -1;
 	kmap_lock();
 	*eff = *r;
-	if (!find_leaves(&c.q, kmap_page_of(r), (uint64_t)r->nr << kmap.unit[unit])) {
-		kmap_unlock();
-		return 0;
-	}
+	asked = find_leaves(&c.q, kmap_page_of(r), (uint64_t)r->nr << kmap.unit[unit]);
 	c.q.id = OP_create_perm;
 	c.q.state = (uint8_t)kmap_state(r->b & 8, r->b & 16);
 	c.flags = flags_of(&c.q);
+	if (!asked || !may_ask(&c)) {
+		kmap_unlock();
+		return 0;
+	}
 	create(&c);
 	if (!ex.stop && !(r->b & 1))
 		kmap_flush(c.q.page, c.q.page + c.q.nr);

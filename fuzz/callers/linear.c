@@ -146,12 +146,11 @@ static void setup_linear(uint64_t pa, uint64_t arena)
 	const unsigned c2 = 1u << ex.geo->cont2_bits, small = ex.geo->table_bits < 8;
 	const uint64_t block = 1ull << shift_of(2);
 	const uint8_t rw = REF_KS_V | REF_KS_W;
-	uint64_t at = pa;
+	uint64_t at = small ? pa + c2 * block : pa;
 
 	lin.env.mem[lin.env.nmem++] = (struct pt_mem_range){0, arena};
-	spot_linear(SPOT_RUN2, at, 2, c2, rw, true, small);
-	at += c2 * block;
-	lin.env.mem[lin.env.nmem].start = small ? pa : at;
+	spot_linear(SPOT_RUN2, small ? pa : pa + c2 * block, 2, c2, rw, true, small);
+	lin.env.mem[lin.env.nmem].start = pa;
 	spot_linear(SPOT_BLOCK, at, 2, 1, rw, false, true);
 	spot_linear(SPOT_BLOCK_RO, at + block, 2, 1, REF_KS_V, false, true);
 	lin.env.text = (struct pt_mem_range){at + 2 * block, at + 3 * block};

@@ -12,7 +12,7 @@
 #include "hw/hook_mmu.h"
 #include "hw/tables.h"
 
-#define ATOMIC_LOCK (60 + me()) /* a spinlock of whoever calls in atomic context */
+#define ATOMIC_LOCK (60 + me()) /* of whoever calls in atomic context: a spinlock, or interrupts off */
 
 /* --- what an op works on */
 
@@ -302,7 +302,11 @@ int run_split_range(const struct rec *r, struct rec *eff)
 	split_plan_begin(&plan);
 	split_plan_range(&plan, &a);
 	cost_map_begin(&mark);
+	if (r->b & 1)
+		hw_lock(ATOMIC_LOCK, "spin_lock", 0);
 	ret = lin.impl->range_split_to_ptes(lin_va(a.lo), lin_va(a.hi), r->b & 1);
+	if (r->b & 1)
+		hw_unlock(ATOMIC_LOCK, "spin_unlock", 0);
 	if (ret && (ret != -PT_ENOMEM || !may_lack_memory()))
 		bad_value("failed", ret);
 	if (!ret)
@@ -333,6 +337,8 @@ static void setmem_plan(struct setmem *s, const struct rec *r)
 {
 	s->what = (r->b & 15) % PT_NSETMEM;
 	s->main = range_of(r);
+	if (s->what > PT_SET_INVALID && s->main.hi - s->main.lo > 4ull * ex.cont)
+		s->main.hi = s->main.lo + 4ull * ex.cont;
 	s->area = s->what <= PT_SET_ROX;
 	s->legal = s->area ? ref_ks_area_legal(lin.area, PT_VM_AREAS, s->main.lo, s->main.hi - s->main.lo)
 			   : lin.spot[spot_of(r)].linear;
@@ -372,9 +378,27 @@ static void setmem_budget(struct split_plan *p, const struct setmem *s)
 		return;
 	for (uint64_t i = s->alias.lo; i < s->alias.hi; i++)
 		split_plan_change(p, &(struct split_range){i, i + 1}, flush);
+	if (s->what > PT_SET_INVALID) {
+		for (uint64_t i = s->main.lo; i < s->main.hi; i++)
+			split_plan_change(p, &(struct split_range){i, i + 1}, flush);
+		return;
+	}
 	split_plan_change(p, &s->main, flush);
 	if (s->what == PT_SET_ROX)
 		split_plan_change(p, &s->main, flush);
+}
+
+/* set_direct_map_*() know one page: who changes more calls for each. */
+static int setmem_call(const struct setmem *s)
+{
+	const unsigned n = (unsigned)(s->main.hi - s->main.lo);
+	int ret = 0;
+
+	if (s->what <= PT_SET_INVALID)
+		return lin.impl->set_memory(s->what, lin_va(s->main.lo), n);
+	for (unsigned i = 0; i < n && !ret; i++)
+		ret = lin.impl->set_memory(s->what, lin_va(s->main.lo + i), 1);
+	return ret;
 }
 
 int run_set_memory(const struct rec *r, struct rec *eff)
@@ -402,7 +426,7 @@ int run_set_memory(const struct rec *r, struct rec *eff)
 	}
 	setmem_budget(&plan, &s);
 	cost_map_begin(&mark);
-	ret = lin.impl->set_memory(s.what, lin_va(s.main.lo), (unsigned)(s.main.hi - s.main.lo));
+	ret = setmem_call(&s);
 	setmem_judge(&s, ret);
 	audit(); /* a table that is lost is more than a cost */
 	split_plan_end(&plan, &mark, OP_set_memory, shared(&mark));
@@ -420,6 +444,21 @@ static bool everybody_idle(void)
 	return true;
 }
 
+/* Nobody but CPU 0 allocates meanwhile. */
+static int repaint_call(unsigned cpu)
+{
+	const bool fails = hw.cfg.alloc_fails;
+	int ret;
+
+	if (cpu)
+		return lin.impl->linear_map_split_to_ptes(cpu);
+	if (lin.impl->repaint_dies & PT_DIES_NOMEM)
+		hw.cfg.alloc_fails = false;
+	ret = lin.impl->linear_map_split_to_ptes(cpu);
+	hw.cfg.alloc_fails = fails;
+	return ret;
+}
+
 /* What stop_machine() runs on each CPU. User mappings come back when it is over. Only the boot CPU has work to do. */
 static void repaint_here(void)
 {
@@ -435,7 +474,9 @@ static void repaint_here(void)
 	if (!cpu)
 		split_plan_repaint(&plan);
 	cost_map_begin(&mark);
-	ret = lin.impl->linear_map_split_to_ptes(cpu);
+	hw_lock(ATOMIC_LOCK, "stop_machine", 0); /* interrupts are off */
+	ret = repaint_call(cpu);
+	hw_unlock(ATOMIC_LOCK, "stop_machine", 0);
 	if (!cpu) {
 		lin.err = ret;
 		split_plan_end(&plan, &mark, OP_repaint, false);
@@ -537,18 +578,20 @@ static int probe_entry(unsigned level, uint64_t *p, uint64_t addr, uint64_t next
 	struct walk_probe *w = walk->priv;
 	const uint64_t v = hw_load(p, HW_RELAXED, "walk_callback", __LINE__);
 	const bool leaf = level == 3 || (v && (v & 3) != 3); /* none: it goes right now */
+	const bool asks = !(lin.impl->walk_mute >> level & 1);
 	const char *bad;
 
 	w->calls++;
-	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || w->calls == w->skip, lin.walk_changes);
+	bad = ref_ks_walk_entry(&w->ref, level, addr, next, leaf || (asks && w->calls == w->skip),
+				lin.walk_changes);
 	if (bad) {
 		ex_about(addr);
 		ex_finding("value", op_descs[OP_walk].name, bad, "level %u entry of %#llx", level,
 			   (unsigned long long)addr);
 	}
-	if (w->calls == w->skip)
+	if (asks && w->calls == w->skip)
 		walk->action = PT_ACTION_CONTINUE;
-	if (w->calls == w->again) {
+	if (asks && w->calls == w->again) {
 		walk->action = PT_ACTION_AGAIN;
 		w->ref.again = addr;
 		w->ref.again_level = (int)level;
@@ -643,6 +686,7 @@ int run_walk(const struct rec *r, struct rec *eff)
 	op_begin(&a);
 	lin.busy[me()][0] = kept;
 	ref_ks_walk_begin(&w.ref, lin_va(a.lo), lin_va(a.hi), locked);
+	w.ref.no_post = lin.impl->walk_no_post;
 	ret = lin.impl->walk_page_range(&walk, lin_va(a.lo), lin_va(a.hi));
 	if (!ex.stop) {
 		const char *bad = ref_ks_walk_end(&w.ref, w.ref.over ? 77 : 0, ret);

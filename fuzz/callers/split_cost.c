@@ -58,6 +58,12 @@ static bool unfold(struct split_plan *p, uint64_t va, unsigned level)
 	return true;
 }
 
+/* An entry of the top table is published at once [set_swapper_pgd()]. */
+static void count_top(struct split_plan *p, int level)
+{
+	p->f.tops += level == 4 - ex.geo->levels;
+}
+
 /* From the leaf at va down: smaller leaves come as runs, until va lies between two. Whether there is anything to do. */
 static bool plan_edge(struct split_plan *p, uint64_t va)
 {
@@ -73,6 +79,7 @@ static bool plan_edge(struct split_plan *p, uint64_t va)
 			return work;
 		if (is_new(p, va >> shift_of((unsigned)level) << 8 | (unsigned)level << 1)) {
 			p->f.cuts++;
+			count_top(p, level);
 			work = true;
 		}
 	}
@@ -118,7 +125,7 @@ static unsigned pieces(uint64_t va, uint64_t end, unsigned level)
 	return n;
 }
 
-static unsigned leaves_of(const struct split_range *a)
+static unsigned leaves_of(struct split_plan *p, const struct split_range *a)
 {
 	const uint64_t end = lin_va(a->hi);
 	unsigned n = 0;
@@ -128,6 +135,7 @@ static unsigned leaves_of(const struct split_range *a)
 		const int level = lin_leaf(va, &desc);
 		const unsigned shift = shift_of(level < 0 ? 3 : (unsigned)level);
 
+		count_top(p, level);
 		next = ((va >> shift) + 1) << shift;
 		if (next > end)
 			next = end;
@@ -138,7 +146,7 @@ static unsigned leaves_of(const struct split_range *a)
 
 void split_plan_change(struct split_plan *p, const struct split_range *a, bool flush)
 {
-	const unsigned n = leaves_of(a);
+	const unsigned n = leaves_of(p, a);
 
 	split_plan_edges(p, a);
 	p->f.modes++;
@@ -164,6 +172,7 @@ static uint64_t plan_leaf(struct split_plan *p, uint64_t va, uint64_t end, uint6
 	}
 	if (level >= 0 && level < 3)
 		p->f.cuts++;
+	count_top(p, level);
 	if (level == 1)
 		p->f.cuts += (unsigned)((((next < end ? next : end) - 1) >> shift_of(2)) - (va >> shift_of(2)) + 1);
 	return next;

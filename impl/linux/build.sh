@@ -5,10 +5,11 @@
 #
 # Property: the kernel's text is compiled as it stands in LINUX_DIR. The only exceptions are listed here: two
 # instruction macros of tlbflush.h are redirected, and a few functions are cut out of files too wide to build
-# whole. Each is asserted: a tree in which one of them moved fails with one line that names file and pattern.
+# whole; plain loads of entries in pagewalk.c and linux/pgtable.h are named as such. Each is asserted: a tree in which one of them moved fails with one line that names file and pattern.
 #
 # Environment: CC (clang, else gcc), CFLAGS (default -O2 -g), SAN=1 (ASan + UBSan), COV=1 (libFuzzer coverage;
-# the counters register with the program that loads the .so). Exit status: 64 usage, 65 unusable tree.
+# the counters register with the program that loads the .so); MAP=0 leaves out mmu.c, pageattr.c and pagewalk.c.
+# Exit status: 64 usage, 65 unusable tree.
 set -eu
 
 die() {
@@ -45,6 +46,9 @@ for f in $arm/pgtable.h $arm/pgtable-hwdef.h $arm/pgtable-prot.h $arm/pgtable-ty
 	include/asm-generic/pgtable_uffd.h include/asm-generic/pgtable-nopud.h; do
 	need "$f"
 done
+[ "${MAP:-1}" = 0 ] || for f in arch/arm64/mm/pageattr.c mm/pagewalk.c include/linux/pagewalk.h; do
+	need "$f"
+done
 need Makefile '^VERSION = [0-9]'
 need Makefile '^PATCHLEVEL = [0-9]'
 need Makefile '^SUBLEVEL = [0-9]'
@@ -71,6 +75,10 @@ prot_start='^pte_t ptep_modify_prot_start\('
 prot_commit='^void ptep_modify_prot_commit\('
 prot_start_ptes='^pte_t modify_prot_start_ptes\('
 prot_commit_ptes='^void modify_prot_commit_ptes\('
+early_alloc='^static phys_addr_t __init early_pgtable_alloc\('
+set_fixmap='^void (__init )?__set_fixmap\('
+offset_map='^pte_t \*_*__pte_offset_map\('
+offset_map_lock='^pte_t \*(__)?pte_offset_map_lock\('
 task_lazy='^static inline bool __task_lazy_mmu_mode_active\('
 is_lazy='^static inline bool is_lazy_mmu_mode_active\('
 need $arm/tlbflush.h "$tlbi_macro"
@@ -81,6 +89,12 @@ need arch/arm64/mm/mmu.c "$attr_safe"
 need arch/arm64/mm/mmu.c "$prot_start"
 need arch/arm64/mm/mmu.c "$prot_commit"
 need mm/pgtable-generic.c "$clear_flush"
+if [ "${MAP:-1}" != 0 ]; then
+	need arch/arm64/mm/mmu.c "$early_alloc"
+	need arch/arm64/mm/fixmap.c "$set_fixmap"
+	need mm/pgtable-generic.c "$offset_map"
+	need mm/pgtable-generic.c "$offset_map_lock"
+fi
 
 version=$(sed -n 's/^VERSION = //p;s/^PATCHLEVEL = /./p;s/^SUBLEVEL = /./p;s/^EXTRAVERSION = *//p' \
 	"$linux/Makefile" | head -n 4 | tr -d '\n')
@@ -115,6 +129,9 @@ fixes_spurious() {
 	has $arm/pgtable.h '^#define flush_tlb_fix_spurious_fault\(' &&
 		! has $arm/pgtable.h '^#define flush_tlb_fix_spurious_fault\(.*do \{ *\}'
 }
+maps_to_clear() { # up to 6.9: early allocation maps a table to clear it
+	cut_function arch/arm64/mm/mmu.c "$early_alloc" | grep -q 'pte_set_fixmap('
+}
 batch_takes_range() {
 	sed -n '/^static inline void arch_tlbbatch_add_pending(/,/^{/p' "$linux/$arm/tlbflush.h" | grep -q 'unsigned long end'
 }
@@ -130,6 +147,12 @@ batch_takes_range() {
 	have LX_HAVE_FOLD_NO_TLBI has arch/arm64/mm/contpte.c 'system_supports_bbml2_noabort\(\)'
 	have LX_HAVE_LAZY_COUNTER has include/linux/pgtable.h '^static inline void lazy_mmu_mode_enable\('
 	have LX_HAVE_LAZY_FLAG has $arm/pgtable.h 'set_thread_flag\(TIF_LAZY_MMU\)'
+	have LX_HAVE_PGTABLE_LEVEL has arch/arm64/mm/mmu.c 'early_pgtable_alloc\(enum pgtable_level'
+	have LX_HAVE_ALLOC_INIT_MM has arch/arm64/mm/mmu.c '^pgd_pgtable_alloc_init_mm\('
+	have LX_HAVE_REMAP maps_to_clear
+	have LX_HAVE_CREATE_INT has arch/arm64/mm/mmu.c '^static int __create_pgd_mapping\('
+	have LX_HAVE_SPLIT has arch/arm64/mm/mmu.c '^static int range_split_to_ptes\('
+	have LX_HAVE_WALK_LOCKLESS has mm/pagewalk.c '^int walk_kernel_page_table_range_lockless\('
 } >"$gen/have/lx_have.h"
 says() {
 	grep -q "^#define $1 1" "$gen/have/lx_have.h"
@@ -145,6 +168,14 @@ if says LX_HAVE_LAZY_COUNTER; then
 fi
 if says LX_HAVE_RELAX_LOCAL; then
 	says LX_HAVE_FIX_SPURIOUS || die 65 "$linux/$arm/pgtable.h: relaxing flushes are local, but flush_tlb_fix_spurious_fault() does nothing"
+fi
+
+if says LX_HAVE_SPLIT; then
+	need arch/arm64/mm/mmu.c '^u32 idmap_kpti_bbml2_flag;'
+	need arch/arm64/mm/mmu.c '^static bool linear_map_requires_bbml2;'
+	need arch/arm64/mm/mmu.c '^static DEFINE_MUTEX\(pgtable_split_lock\);'
+	need arch/arm64/mm/mmu.c '^static int __init linear_map_split_to_ptes\('
+	need arch/arm64/mm/pageattr.c 'walk_kernel_page_table_range_lockless\('
 fi
 
 # ---- generated headers and cut functions: kernel text, so they stay in OUT_DIR
@@ -202,6 +233,56 @@ fi
 } >"$gen/cut.c"
 echo '#include "arch/arm64/mm/contpte.c"' >"$gen/contpte_unit.c"
 
+# Whole maps. Headers that mmu.c, pageattr.c and pagewalk.c include and shim/lx/wide.h stands in for: all but those that are
+# listed. Plain loads of entries (`*pmd` as an argument) become lx_plain(*pmd), on their own lines.
+plain='s/\b(p(g|4|u|m)d_[a-z_]+)\(\*(p(g|4|u|m)dp?)\)/\1(lx_plain(*\3))/g'
+prepare_map() {
+	real=" linux/pgtable.h linux/pagewalk.h linux/set_memory.h linux/const.h linux/pfn.h linux/sched.h linux/mm.h
+		asm/set_memory.h asm/kernel-pgtable.h asm/pgtable.h asm/pgtable-prot.h asm/pgtable-hwdef.h asm/pgtable-types.h
+		asm/pgalloc.h asm/tlbflush.h asm/tlb.h asm-generic/set_memory.h "
+	for f in arch/arm64/mm/mmu.c arch/arm64/mm/pageattr.c mm/pagewalk.c include/linux/pagewalk.h \
+		include/linux/set_memory.h $arm/set_memory.h $arm/kernel-pgtable.h; do
+		[ ! -f "$linux/$f" ] || sed -n 's/^ *# *include <\(.*\)>.*/\1/p' "$linux/$f"
+	done | sort -u | while read -r h; do
+		case $real in *[[:space:]]"$h"[[:space:]]*) continue ;; esac
+		mkdir -p "$gen/wide/$(dirname "$h")"
+		echo '#include <lx/wide.h>' >"$gen/wide/$h"
+	done
+	mkdir -p "$gen/wide/linux" "$gen/walk"
+	printf '#include <lx/kernel.h>\n#include <linux/pgtable.h>\n' >"$gen/wide/linux/mm.h"
+	sed -E "$plain" "$linux/include/linux/pgtable.h" >"$gen/wide/linux/pgtable.h"
+	grep -q 'pmd_page_vaddr(lx_plain(\*pmd))' "$gen/wide/linux/pgtable.h" ||
+		die 65 "$linux/include/linux/pgtable.h: pte_offset_kernel() does not load as expected"
+	echo '#include <lx/wide.h>' >"$gen/walk/internal.h"
+	{
+		echo "#line 1 \"$linux/mm/pagewalk.c\""
+		sed -E "$plain" "$linux/mm/pagewalk.c"
+	} >"$gen/walk/pagewalk.c"
+	! grep -qE '[^&a-z_)]\((\*p(g|4|u|m)d)\)' "$gen/walk/pagewalk.c" ||
+		grep -q 'lx_plain(\*pmd)' "$gen/walk/pagewalk.c" || die 65 "$linux/mm/pagewalk.c: no plain loads as expected"
+	{
+		echo '#include <lx/wide.h>'
+		cut_function arch/arm64/mm/fixmap.c "$set_fixmap"
+		cut_function mm/pgtable-generic.c "$offset_map"
+		cut_function mm/pgtable-generic.c "$offset_map_lock"
+		if grep -q '^pte_t \*__pte_offset_map_lock(' "$linux/mm/pgtable-generic.c"; then
+			echo 'pte_t *pte_offset_map_lock(struct mm_struct *mm, pmd_t *pmd, unsigned long addr, spinlock_t **ptlp)'
+			echo '{ return __pte_offset_map_lock(mm, pmd, addr, ptlp); }'
+		fi
+	} >"$gen/walk/cut.c"
+}
+# For the small geometry: the same header, but a table has 1 << LX_TABLE_BITS entries, which is no page full of them.
+hwdef_small() {
+	mkdir -p "$gen/small/asm"
+	sed -E '/^#define PTDESC_ORDER 3/s/ 3/ (PAGE_SHIFT - LX_TABLE_BITS)/
+		/^#define ARM64_HW_PGTABLE_LEVEL_SHIFT/s/\+ 3\)/+ PAGE_SHIFT - LX_TABLE_BITS)/
+		s/\(PAGE_SHIFT - 3\)/LX_TABLE_BITS/' "$linux/$arm/pgtable-hwdef.h" >"$gen/small/asm/pgtable-hwdef.h"
+	grep -q LX_TABLE_BITS "$gen/small/asm/pgtable-hwdef.h" ||
+		die 65 "$linux/$arm/pgtable-hwdef.h: entries of a table are not counted as expected"
+}
+[ "${MAP:-1}" = 0 ] || prepare_map
+[ "${MAP:-1}" = 0 ] || hwdef_small
+
 # ---- compile
 
 # What the kernel's own Makefile promises to its code.
@@ -236,18 +317,56 @@ compile() { # OBJECT FLAGS... SOURCE
 	[ ! -s "$obj.log" ] || cat "$obj.log" >&2
 }
 
-build_one() { # NAME PAGE_SHIFT HW_GEO [FLAG]
+# Kernel maps of one number of levels: one object, in which nothing but its name is global.
+build_map() { # FOLDER FLAGS LEVELS:VA_BITS PAGE_SHIFT [TABLE_BITS]
+	lv=${3%:*}
+	sub=$1/map$lv
+	mkdir -p "$sub"
+	bits=$(($4 - 3)) small=
+	[ "${5:-}" = "" ] || small="-isystem $gen/small" bits=$5
+	m="$small -isystem $gen/wide $2 -DLX_TABLE_BITS=$bits -include lx/wide.h -DLX_LEVELS=$lv -DLX_VA_BITS=${3#*:} -I$linux -I$gen/walk -w"
+	# shellcheck disable=SC2086
+	{
+		compile "$sub/map.o" $m "$here/map.c"
+		compile "$sub/walk.o" $m "$here/walk.c"
+		compile "$sub/cut.o" $m "$gen/walk/cut.c"
+		! says LX_HAVE_SPLIT || compile "$sub/attr.o" $m "$here/attr.c"
+		$CC -r -nostdlib -o "$sub/all.ro" "$sub"/*.o 2>"$sub/link.log" ||
+			die 65 "$linux does not link: $(head -n 1 "$sub/link.log") (all of it: $sub/link.log)"
+	}
+	objcopy --keep-global-symbol="lx_map_$lv" "$sub/all.ro" "$1/map$lv.o"
+}
+
+build_one() { # NAME PAGE_SHIFT HW_GEO LEVELS [FLAGS [TABLE_BITS]]
 	dir=$gen/$1
 	mkdir -p "$dir"
-	k="$kernel_inc -DLX_PAGE_SHIFT=$2 ${4:-} -I$top -I$here -I$gen/have"
+	k="$kernel_inc -DLX_PAGE_SHIFT=$2 ${5:-} -I$top -I$here -I$gen/have"
+	: >"$dir/lx_maps.h"
+	if [ "${MAP:-1}" != 0 ]; then
+		jobs=
+		for l in $4; do
+			echo "LX_MAP(${l%:*})" >>"$dir/lx_maps.h"
+			build_map "$dir" "$k" "$l" "$2" "${6:-}" &
+			jobs="$jobs $!"
+		done
+		for l in $jobs; do
+			wait "$l" || exit $?
+		done
+	fi
 	# shellcheck disable=SC2086
 	{
 		compile "$dir/contpte.o" -Werror=implicit-function-declaration $k -I"$linux" "$gen/contpte_unit.c"
 		compile "$dir/cut.o" -Werror=implicit-function-declaration $k "$gen/cut.c"
 		compile "$dir/glue.o" $warn $k "$here/glue.c"
 	}
+	maps=0
+	if [ -s "$dir/lx_maps.h" ]; then
+		maps=1
+		# shellcheck disable=SC2086
+		compile "$dir/levels.o" $warn -I"$top" -I"$here" -I"$gen/have" -I"$dir" "$here/levels.c"
+	fi
 	# shellcheck disable=SC2086
-	compile "$dir/entry.o" $warn -I"$top" -I"$here" -I"$gen/have" "-DLX_GEO=$3" "-DLX_VERSION=\"$version\"" \
+	compile "$dir/entry.o" $warn -I"$top" -I"$here" -I"$gen/have" "-DLX_MAPS=$maps" "-DLX_GEO=$3" "-DLX_VERSION=\"$version\"" \
 		"-DLX_NAME=\"linux-$version-$1\"" "$here/entry.c"
 	# shellcheck disable=SC2086
 	$CC -shared $CFLAGS $extra $link -Wl,--gc-sections -Wl,-z,nodelete -o "$out/linux-$version-$1.so.tmp" \
@@ -257,8 +376,9 @@ build_one() { # NAME PAGE_SHIFT HW_GEO [FLAG]
 	echo "$out/linux-$version-$1.so"
 }
 
-build_one 4k 12 HW_GEO_4K
-build_one 16k 14 HW_GEO_16K
-build_one 64k 16 HW_GEO_64K
-# 4K pages with contiguous runs of 4, to fit the machine's small geometry.
-build_one small 12 HW_GEO_SMALL -DLX_CONT_PTE_SHIFT=2
+# Levels of the kernel's half and the bits of address that they translate, 48 at most.
+build_one 4k 12 HW_GEO_4K "2:30 3:39 4:48"
+build_one 16k 14 HW_GEO_16K "2:36 3:47 4:48"
+build_one 64k 16 HW_GEO_64K "2:42 3:48"
+# 4K pages with contiguous runs of 4 and tables of 16, to fit the machine's small geometry.
+build_one small 12 HW_GEO_SMALL "2:20 3:24 4:28" "-DLX_CONT_PTE_SHIFT=2 -DLX_CONT_PMD_SHIFT=2" 4

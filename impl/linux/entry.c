@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one symbol of a loaded kernel: its table of operations.
+ * The symbols of a loaded kernel: its table of operations, and what tables it was built with (impl/layout.h).
  *
  * Property: no kernel header is seen here; an operation that the tree lacks is NULL, and the profile says what the
  * tree's text says (lx_have.h). No tree has a per-entry teardown with an access/dirty stash
@@ -10,17 +10,23 @@
 
 #include "hw/hook.h"
 #include "hw/hw.h"
-#include "impl/seam.h"
+#include "impl/layout.h"
 #include "glue.h"
 #include "lx_have.h"
+#include "map.h"
 
 #define LX_HAVE_LAZY (LX_HAVE_LAZY_COUNTER || LX_HAVE_LAZY_FLAG)
 
+extern const uint32_t pt_layout;
 extern const struct pt_impl pt_impl;
+
+__attribute__((visibility("default"))) const uint32_t pt_layout = PT_LAYOUT;
 
 __attribute__((visibility("default"))) const struct pt_impl pt_impl = {
 	.name = LX_NAME,
-	.what = "unmodified arm64 contpte.c, pgtable.h and tlbflush.h of Linux " LX_VERSION,
+	.what = LX_MAPS ? "unmodified arm64 contpte.c, pgtable.h, tlbflush.h, mmu.c and pagewalk.c of "
+			  "Linux " LX_VERSION
+			: "unmodified arm64 contpte.c, pgtable.h and tlbflush.h of Linux " LX_VERSION,
 	.geometries = 1u << LX_GEO,
 	.profile = {.relax_flush_local = LX_HAVE_RELAX_LOCAL,
 		    .fold_no_tlbi = LX_HAVE_FOLD_NO_TLBI,
@@ -65,4 +71,6 @@ __attribute__((visibility("default"))) const struct pt_impl pt_impl = {
 	.lazy_mmu_mode_pause = LX_HAVE_LAZY_COUNTER ? lx_lazy_pause : NULL,
 	.lazy_mmu_mode_resume = LX_HAVE_LAZY_COUNTER ? lx_lazy_resume : NULL,
 	.flush_tlb_kernel_range = lx_flush_tlb_kernel_range,
+	.mmu = LX_MAPS ? &lx_mmu : NULL,
+	.split = LX_MAPS ? &lx_split : NULL,
 };

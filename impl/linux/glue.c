@@ -19,9 +19,10 @@
 
 const struct hw_hooks *lx_hooks;
 unsigned long lx_arena;
-struct mm_struct init_mm;     /* != the user mm: mm_is_user() in contpte.c compares with it */
-unsigned long prot_ns_shared; /* no realm */
-bool arm64_use_ng_mappings;   /* KPTI off: kernel mappings are global */
+unsigned long lx_alias = ~0ul / 2; /* nothing, until a map is made (map.c) */
+struct mm_struct init_mm;	   /* != the user mm: mm_is_user() in contpte.c compares with it */
+unsigned long prot_ns_shared;	   /* no realm */
+bool arm64_use_ng_mappings;	   /* KPTI off: kernel mappings are global */
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __attribute__((aligned(PAGE_SIZE)));
 static struct mm_struct lx_user_mms[PT_NMM];
 static struct vm_area_struct lx_vmas[PT_NMM];

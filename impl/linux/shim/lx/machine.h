@@ -15,6 +15,8 @@ extern const struct hw_hooks *lx_hooks;
 extern unsigned long lx_arena; /* host address of table memory, PA 0 */
 /* hw/hw.h: HW_MAX_FRAMES frames, 1 << HW_FRAME_SHIFT bytes apart. */
 #define LX_ARENA_SIZE (128ul << 16)
+extern unsigned long lx_alias; /* host address of fixmap slot 0; HW_ALIAS_SLOTS of them, as far apart */
+#define LX_ALIAS_SIZE (16ul << 16)
 
 /* ---- the hooks whose names the kernel uses for macros of its own */
 static __always_inline uint64_t lx_xchg(void *q, uint64_t val, enum hw_order o, const char *fn, int line)
@@ -45,8 +47,17 @@ static __always_inline void *lx_running(void)
 #define LX_IS_ENTRY(obj)                                                                                           \
 	(LX_TYPE_IS(obj, pte_t) || LX_TYPE_IS(obj, pmd_t) || LX_TYPE_IS(obj, pud_t) || LX_TYPE_IS(obj, p4d_t) ||   \
 	 LX_TYPE_IS(obj, pgd_t))
-#define LX_IN_ARENA(q)	    ((unsigned long)(q)-lx_arena < LX_ARENA_SIZE)
-#define LX_IS_TABLE(obj, q) (LX_IS_ENTRY(obj) || (sizeof(obj) == 8 && LX_IN_ARENA(q)))
+#define LX_IN_ARENA(q) ((unsigned long)(q)-lx_arena < LX_ARENA_SIZE)
+#define LX_IN_ALIAS(q) ((unsigned long)(q)-lx_alias < LX_ALIAS_SIZE)
+#ifdef LX_LEVELS
+extern unsigned *
+	lx_flag; /* of the repainting: low half of a word of the driver's, which only whole words are accessed of */
+#define LX_IS_FLAG(q) ((const void *)(q) == (const void *)lx_flag)
+#else
+#define LX_IS_FLAG(q) false
+#endif
+#define LX_IS_TABLE(obj, q)                                                                                        \
+	(LX_IS_ENTRY(obj) || (sizeof(obj) == 8 && (LX_IN_ARENA(q) || LX_IN_ALIAS(q))) || LX_IS_FLAG(q))
 
 /* ---- rwonce.h. Entries are one-member structs: the union carries them through an integer. */
 #define LX_READ(obj, order)                                                                                        \
@@ -129,9 +140,7 @@ static __always_inline void *lx_running(void)
 #define smp_mb()     dmb(ish)
 #define smp_rmb()    dmb(ishld)
 #define smp_wmb()    dmb(ishst)
-#define cpu_relax()                                                                                                \
-	do {                                                                                                       \
-	} while (0)
+#define cpu_relax()  lx_hooks->cpu_relax(__func__, __LINE__)
 
 /* ---- TLBI. build.sh makes __TLBI_0 and __TLBI_1 of the real tlbflush.h expand to this. */
 enum lx_tlbi {

@@ -20,7 +20,7 @@ typedef struct {
 #define atomic_read(a)	 ((a)->counter)
 #define atomic64_read(a) ((a)->counter)
 typedef struct {
-	int unused;
+	uint64_t *word; /* of the driver's, where it has one (wide.h) */
 } spinlock_t;
 struct static_key_true {
 	int unused;
@@ -62,7 +62,7 @@ struct vm_area_struct {
 	unsigned long vm_start, vm_end;
 	struct mm_struct *vm_mm;
 	pgprot_t vm_page_prot;
-	unsigned long vm_flags;
+	unsigned long vm_flags, vm_pgoff;
 };
 /* A view of the driver's struct pt_task (impl/seam.h; glue.c asserts the layout). Its `arch` is zero at the start of an
  * execution: no lazy section, and no mm that anything here compares with. */
@@ -117,11 +117,14 @@ typedef unsigned cydp_t;
 #define mmu_notifier_arch_invalidate_secondary_tlbs(m, start, end)                                                 \
 	lx_hooks->notify_secondary(ASID(m), start, end, __func__, __LINE__)
 
-/* ---- fixmap: only named in the kernel-mapping half of pgtable.h, which no entry of the seam reaches */
-enum fixed_addresses { FIX_PTE, FIX_PMD, FIX_PUD, FIX_P4D, FIX_PGD };
+/* ---- fixmap: only named in the kernel-mapping half of pgtable.h, which no entry of the seam reaches but map.c's */
+#include "impl/seam_mmu.h"
+#define fixed_addresses pt_fixmap
+#ifndef LX_LEVELS
 #define set_fixmap_offset(slot, pa) ((unsigned long)__va(pa))
 #define clear_fixmap(slot)                                                                                         \
 	do {                                                                                                       \
 	} while (0)
+#endif
 
 #endif
