@@ -82,6 +82,7 @@ enum pt_setmem {
 struct pt_split {
 	uint8_t repaint_dies; /* PT_DIES_NOMEM: the repainting does not survive a failed allocation */
 	uint8_t walk_mute; /* levels (1 << level) whose callbacks have no say in what comes next, but to end the walk */
+	bool walk_no_post; /* there are no callbacks for what is done (pt_walk_ops.post) */
 	void (*reset)(const struct pt_split_env *env);
 	int (*walk_page_range)(struct pt_walk *walk, uint64_t start, uint64_t end);
 	/* Both addresses become leaf edges; translations stay. May sleep, but for what is mapped by pages. */

@@ -190,7 +190,7 @@ static enum ref_km_result judge_missing(const struct ref_kmap *k, const struct r
 
 enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access *a, const char **what)
 {
-	const struct ref_km_range *r = ref_km_find(k, a->page);
+	const struct ref_km_range *r = ref_km_find_again(k, a->page);
 
 	if (k->full)
 		return REF_KM_EXPLAINED;
@@ -248,7 +248,7 @@ void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool
 /* Everything at or below `level` that lies before `addr` has been left with its callback. */
 static bool left_open(const struct ref_ks_walk *w, unsigned level, uint64_t addr)
 {
-	for (unsigned l = level; l < 3; l++)
+	for (unsigned l = level; l < 3 && !w->no_post; l++)
 		if (w->open[l] && w->seen[l] != addr)
 			return true;
 	return false;

@@ -76,6 +76,7 @@ struct ref_ks_walk {
 	unsigned changes;  /* of the tables, at the last entry above them */
 	bool over;	   /* a callback has ended it */
 	bool may_vanish;   /* tables of pages may go away under it */
+	bool no_post;	   /* this walker does not say what is done */
 };
 void ref_ks_walk_begin(struct ref_ks_walk *w, uint64_t start, uint64_t end, bool may_vanish);
 /* An entry callback at `level`; leaf: nothing is below, or it is skipped; changes: how often a table went or came so far.

@@ -686,6 +686,7 @@ int run_walk(const struct rec *r, struct rec *eff)
 	op_begin(&a);
 	lin.busy[me()][0] = kept;
 	ref_ks_walk_begin(&w.ref, lin_va(a.lo), lin_va(a.hi), locked);
+	w.ref.no_post = lin.impl->walk_no_post;
 	ret = lin.impl->walk_page_range(&walk, lin_va(a.lo), lin_va(a.hi));
 	if (!ex.stop) {
 		const char *bad = ref_ks_walk_end(&w.ref, w.ref.over ? 77 : 0, ret);

@@ -94,6 +94,7 @@ const struct pt_mmu lx_mmu = {
 const struct pt_split lx_split = {
 	.repaint_dies = PT_DIES_NOMEM,
 	.walk_mute = 1u << 0 | 1u << 3,
+	.walk_no_post = true,
 	.reset = split_reset,
 	.walk_page_range = split_walk_page_range,
 #if LX_HAVE_SPLIT
