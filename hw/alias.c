@@ -55,6 +55,13 @@ static enum alias_result refuse(enum hw_finding f, const char *fn, int line)
 	return ALIAS_REFUSED;
 }
 
+static inline uint64_t slot_peek(const uint64_t *p)
+{
+	const uint32_t loc = (uint32_t)(p - hw_m.mem);
+
+	return hw_m.pending[loc >> LOC_BITS] ? hw_peek(p) : coh_read(loc);
+}
+
 enum alias_result alias_resolve(const void **p, bool write, const char *fn, int line)
 {
 	const uint64_t off = (uintptr_t)*p - alias_base, slot = off >> HW_FRAME_SHIFT;
@@ -70,7 +77,7 @@ enum alias_result alias_resolve(const void **p, bool write, const char *fn, int 
 	look_refused = hw_m.alias_ptep + slot + (in >> hw_m.page_shift);
 	/* An index beyond the page runs into the next slot's page. */
 	a.va = hw_m.alias_va + ((slot + (in >> hw_m.page_shift)) << hw_m.page_shift);
-	now = hw_peek(hw_m.alias_ptep + slot + (in >> hw_m.page_shift));
+	now = slot_peek(hw_m.alias_ptep + slot + (in >> hw_m.page_shift));
 	if (!hw_m.alias_va || !(now & HW_D_VALID))
 		return refuse(HW_F_FIXMAP_EMPTY, fn, line);
 	hw_do_access(&a);

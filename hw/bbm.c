@@ -10,6 +10,8 @@
  */
 #include "internal.h"
 
+#define HELD_MAX 16
+
 struct xlation {
 	uint64_t va, size, oa, val;
 	int8_t level;
@@ -67,7 +69,7 @@ static struct xlation xlation_of_stale(const struct hw_stale *e)
 
 /* What a store must not do: another contiguous bit is permitted where all CPUs that may hold the old one have level 1 and
  * above, another size where they have level 2. */
-static enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new, unsigned cpus)
+static inline enum hw_finding bbm_rule(const struct xlation *old, const struct xlation *new, unsigned cpus)
 {
 	const enum hw_finding f = bbm_compare(old, new);
 
@@ -160,21 +162,35 @@ static enum hw_finding check_siblings(uint32_t loc, const struct xlation *x, uin
 	return worst;
 }
 
-static enum hw_finding check_level3(uint32_t loc, const struct hw_frame *f, const struct xlation *x, uint64_t va)
+/* Does the whole block agree with it already? Then the first entry of the run was checked against all of it. */
+static bool joins_run(uint32_t loc, const struct xlation *x)
 {
 	const struct hw_block *b = block_of(loc);
-	enum hw_finding worst = worse(check_list(stale_bucket_page(va), x, f->asid),
-				      check_list(stale_bucket_block(va), x, f->asid));
 	bool misaligned;
 
+	return x->cont && b->ncont && !b->mixed && bbm_norm(loc, x->val, &misaligned) == b->norm && !misaligned;
+}
+
+static enum hw_finding check_block3(uint32_t loc, const struct xlation *x, uint64_t va)
+{
+	const struct hw_block *b = block_of(loc);
+	bool look = b->ncont || b->nsingle;
+
 	if (!x->cont)
-		return b->ncont ? worse(worst, check_siblings(loc, x, va)) : worst;
-	if (b->ncont && !b->mixed && bbm_norm(loc, x->val, &misaligned) == b->norm && !misaligned) {
-		/* The first entry of the run was checked against the whole block. */
-		return b->nsingle ? worse(worst, check_siblings(loc, x, va)) : worst;
-	}
-	if (b->ncont || b->nsingle)
-		worst = worse(worst, check_siblings(loc, x, va));
+		look = b->ncont;
+	else if (joins_run(loc, x))
+		look = b->nsingle;
+	return look ? check_siblings(loc, x, va) : HW_F_NONE;
+}
+
+static enum hw_finding check_level3(uint32_t loc, const struct hw_frame *f, const struct xlation *x, uint64_t va)
+{
+	enum hw_finding worst = worse(check_list(stale_bucket_page(va), x, f->asid),
+				      check_list(stale_bucket_block(va), x, f->asid));
+
+	worst = worse(worst, check_block3(loc, x, va));
+	if (!x->cont || joins_run(loc, x))
+		return worst;
 	for (unsigned i = 0; hw_m.npages && i < hw_m.ncont; i++)
 		worst = worse(worst,
 			      check_list(stale_bucket_page(x->va + ((uint64_t)i << hw_m.page_shift)), x, f->asid));
@@ -210,12 +226,119 @@ static bool block_cached(const struct hw_frame *f)
 	return false;
 }
 
+/* What CPUs may hold of the addresses of a table. */
+struct held {
+	unsigned n;
+	struct {
+		struct xlation x;
+		const struct hw_stale *e;
+	} h[HELD_MAX];
+	/* An entry that agreed with all of it: those that follow with the same attributes do, as far as `to`. */
+	uint64_t val, va, to;
+};
+
+/* False: too much. */
+static bool held_collect(struct held *h, uint64_t va, uint64_t size)
+{
+	h->n = 0;
+	h->to = 0;
+	for (uint16_t i = hw_m.oldest; i != NIL; i = hw_m.stale[i].newer) {
+		const struct hw_stale *e = &hw_m.stale[i];
+		struct xlation x;
+
+		if (!(e->tlb & CPUS_MASK) || !desc_is_leaf(e->val, stale_level(e)))
+			continue;
+		x = xlation_of_stale(e);
+		if (x.va >= va + size || va >= x.va + x.size)
+			continue;
+		if (h->n == HELD_MAX)
+			return false;
+		h->h[h->n].x = x;
+		h->h[h->n++].e = e;
+	}
+	return true;
+}
+
+/* How far from x on nothing begins or ends in what is held: 0 if something does inside x. */
+static uint64_t held_uniform(const struct held *h, const struct xlation *x)
+{
+	const uint64_t end = x->va + x->size;
+	uint64_t to = ~0ull;
+
+	for (unsigned i = 0; i < h->n; i++) {
+		const uint64_t lo = h->h[i].x.va, hi = lo + h->h[i].x.size;
+
+		if ((lo > x->va && lo < end) || (hi > x->va && hi < end))
+			return 0;
+		if (lo >= end && lo < to)
+			to = lo;
+		if (hi >= end && hi < to)
+			to = hi;
+	}
+	return to;
+}
+
+/* bbm_check() of one entry, against that; not of its neighbours. */
+static enum hw_finding held_check(struct held *h, const struct hw_frame *f, const struct xlation *x, uint64_t va,
+				  bool joins)
+{
+	enum hw_finding worst = HW_F_NONE;
+	bool all = true;
+
+	if (x->va + x->size <= h->to && x->val - h->val == va - h->va && va > h->va)
+		return HW_F_NONE;
+	for (unsigned i = 0; i < h->n; i++) {
+		const struct hw_stale *e = h->h[i].e;
+
+		if (joins && e->bucket != STALE_UP && e->bucket != stale_bucket_page(va) &&
+		    e->bucket != stale_bucket_block(va)) {
+			all = false;
+			continue;
+		}
+		if (stale_asid(e) != f->asid && (e->val & HW_D_NG) && (x->val & HW_D_NG))
+			continue;
+		worst = worse(worst, bbm_rule(&h->h[i].x, x, e->tlb));
+	}
+	h->to = worst == HW_F_NONE && all ? held_uniform(h, x) : 0;
+	h->val = x->val;
+	h->va = va;
+	return worst;
+}
+
+static void held_entry(struct held *h, uint32_t loc, const struct hw_frame *f, const char *fn, int line)
+{
+	const uint64_t v = hw_m.mem[loc];
+	const uint64_t va = f->va + ((uint64_t)(loc & (HW_MAX_TABLE - 1)) << level_shift(f->level));
+	enum hw_finding worst;
+	struct xlation x;
+
+	if (!desc_is_leaf(v, f->level))
+		return;
+	x = xlation_of(va, v, f->level);
+	worst = held_check(h, f, &x, va, f->level == 3 && joins_run(loc, &x));
+	if (f->level == 3)
+		worst = worse(worst, check_block3(loc, &x, va));
+	else if (f->level == 2)
+		worst = worse(worst, check_siblings(loc, &x, va));
+	if (worst != HW_F_NONE)
+		hw_find(worst, fn, line);
+}
+
 /* A table that was filled before has just been linked: what it maps is translated from now on. */
 void bbm_check_table(const struct hw_frame *f, uint32_t frame, const char *fn, int line)
 {
+	struct held held;
+	bool all;
+
 	if (f->state != FRAME_LIVE || !block_cached(f))
 		return;
-	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++)
-		if (line_is_real(loc) && (hw_m.mem[loc] & HW_D_VALID) && !desc_is_poison(hw_m.mem[loc]))
+	all = held_collect(&held, f->va, (uint64_t)hw_m.nentries << level_shift(f->level));
+	for (uint32_t loc = frame << LOC_BITS, end = loc + hw_m.nentries; loc < end; loc++) {
+		if (!line_is_real(loc) || !(hw_m.mem[loc] & HW_D_VALID) || desc_is_poison(hw_m.mem[loc]))
+			continue;
+		if (all)
+			held_entry(&held, loc, f, fn, line);
+		else
 			bbm_check(loc, f, hw_m.mem[loc], fn, line);
+	}
 }

@@ -255,6 +255,8 @@ void hw_peek_run(const uint64_t *p, unsigned n, uint64_t *out);
 const uint64_t *hw_view_run(const uint64_t *p, unsigned n, uint64_t *buf);
 /* Could the contiguous block of level-3 entries that begins at p read differently than at the last call? */
 bool hw_touched(const uint64_t *p);
+/* The same of a whole table. */
+bool hw_table_touched(const uint64_t *table);
 /* Leaf descriptor location for `va` from `root` by coherent memory (peek semantics), or NULL. */
 uint64_t *hw_leaf_slot(void *root, uint64_t va);
 /* True if table memory [p, p+8) is inside a live table frame. */

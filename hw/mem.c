@@ -618,12 +618,14 @@ uint64_t hw_peek(const void *p)
 
 		if (!pend_maybe(cpu, loc))
 			continue;
-		for (unsigned i = 0; i < cpu->npend; i++) {
+		for (unsigned i = cpu->npend; i-- > 0;) {
 			const struct hw_pend *q = pend_of(cpu) + i;
-			const bool hit = q->clear ? q->loc >> LOC_BITS == loc >> LOC_BITS : q->loc == loc;
 
-			if (hit && (!best || q->seq > best->seq))
+			if (q->clear ? q->loc >> LOC_BITS != loc >> LOC_BITS : q->loc != loc)
+				continue;
+			if (!best || q->seq > best->seq)
 				best = q;
+			break;
 		}
 	}
 	return best ? best->val : coh_read(loc);
@@ -659,6 +661,18 @@ bool hw_touched(const uint64_t *p)
 
 	*word &= ~bit;
 	return was;
+}
+
+bool hw_table_touched(const uint64_t *table)
+{
+	uint64_t *words = hw_m.touched[(uint32_t)(((uintptr_t)table - (uintptr_t)hw_m.mem) >> 3) >> LOC_BITS],
+		 any = 0;
+
+	for (unsigned w = 0; w < MAX_BLOCKS / 64; w++) {
+		any |= words[w];
+		words[w] = 0;
+	}
+	return any;
 }
 
 /* Entries of one line, which is real as a whole or not. */

@@ -678,7 +678,7 @@ static inline bool sees_pending(const struct hw_access *a)
 	return !a->fresh && a->agent < HW_MAX_CPU && hw_m.cpu[a->agent].npend;
 }
 
-static void access_done(struct hw_access *a, const struct hw_served *s)
+static inline void access_done(struct hw_access *a, const struct hw_served *s)
 {
 	const bool pending = sees_pending(a);
 

@@ -45,7 +45,7 @@ void ref_km_reset(struct ref_kmap *k, const struct ref_km_geo *geo)
 {
 	k->geo = *geo;
 	k->now = 1;
-	k->n = k->ntabled = 0;
+	k->n = k->ntabled = k->hint = 0;
 	k->full = false;
 	memset(k->sync, 0, sizeof(k->sync));
 }
@@ -78,6 +78,16 @@ const struct ref_km_range *ref_km_find(const struct ref_kmap *k, uint64_t page)
 	const struct ref_km_range *r = ref_km_above(k, page);
 
 	return r && r->lo <= page ? r : NULL;
+}
+
+const struct ref_km_range *ref_km_find_again(struct ref_kmap *k, uint64_t page)
+{
+	const struct ref_km_range *r;
+
+	if (k->hint >= k->n || page < k->r[k->hint].lo || page >= k->r[k->hint].hi)
+		k->hint = above(k, page);
+	r = &k->r[k->hint];
+	return k->hint < k->n && r->lo <= page ? r : NULL;
 }
 
 uint64_t ref_km_mapped(const struct ref_kmap *k, uint64_t lo, uint64_t hi)
@@ -579,7 +589,7 @@ static enum ref_km_result judge_translation(struct ref_kmap *k, const struct ref
 
 enum ref_km_result ref_km_access(struct ref_kmap *k, const struct ref_km_access *a, struct ref_verdict *v)
 {
-	const struct ref_km_range *r = ref_km_find(k, a->page);
+	const struct ref_km_range *r = ref_km_find_again(k, a->page);
 
 	if (k->full)
 		return REF_KM_EXPLAINED;

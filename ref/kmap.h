@@ -111,8 +111,9 @@ struct ref_kmap {
 	struct ref_km_geo geo;
 	uint32_t now;
 	uint32_t sync[REF_KM_CPUS];
-	unsigned n; /* ranges, ascending and disjoint; what lies between them is REF_KM_NONE */
-	bool full;  /* too many ranges: nothing is judged any more (counted by the caller) */
+	unsigned n;    /* ranges, ascending and disjoint; what lies between them is REF_KM_NONE */
+	unsigned hint; /* range that was asked for last */
+	bool full;     /* too many ranges: nothing is judged any more (counted by the caller) */
 	/* Pages at which requests have failed: tables that lead there may be linked and map nothing. */
 	uint64_t tabled[REF_KM_TABLED];
 	unsigned ntabled;
@@ -123,6 +124,8 @@ void ref_km_reset(struct ref_kmap *k, const struct ref_km_geo *geo);
 
 /* The range that holds `page`, or NULL: nothing is mapped there. */
 const struct ref_km_range *ref_km_find(const struct ref_kmap *k, uint64_t page);
+/* The same, quicker if it is the one of the last time. */
+const struct ref_km_range *ref_km_find_again(struct ref_kmap *k, uint64_t page);
 /* First range that ends above `page`, or NULL. */
 const struct ref_km_range *ref_km_above(const struct ref_kmap *k, uint64_t page);
 /* Pages mapped (valid or not) in [lo, hi). */

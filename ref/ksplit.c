@@ -190,7 +190,7 @@ static enum ref_km_result judge_missing(const struct ref_kmap *k, const struct r
 
 enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access *a, const char **what)
 {
-	const struct ref_km_range *r = ref_km_find(k, a->page);
+	const struct ref_km_range *r = ref_km_find_again(k, a->page);
 
 	if (k->full)
 		return REF_KM_EXPLAINED;

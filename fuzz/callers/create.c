@@ -215,7 +215,7 @@ static bool create(struct call *c)
 	check_slots(c->q.id);
 	if (ex.stop)
 		return false;
-	tables = kmap_audit(c->q.id);
+	tables = kmap_audit(c->q.id, false);
 	if (!c->alone || c->ops != ex.out->ops || ex.stop)
 		return !err;
 	if (hw_live_tables() - c->live != tables - c->tables)

@@ -50,8 +50,8 @@ void kmap_unlock(void);
 uint64_t kmap_lookup(uint64_t page, uint64_t to, struct ref_km_leaf_obs *o);
 /* An access by the kernel on that CPU, judged; retried once where that is legal. */
 void kmap_access(unsigned cpu, uint64_t page, enum ex_kuse use);
-/* All tables against all ranges; `id` is to blame. Under the lock. Returns the tables below the top one. */
-unsigned kmap_audit(uint8_t id);
+/* All tables against all ranges, without those that nothing can have changed unless `all`; `id` is to blame. Under the lock. Returns the tables below the top one. */
+unsigned kmap_audit(uint8_t id, bool all);
 /* flush_tlb_kernel_range() of pages [lo, hi), and what it promises. */
 void kmap_flush(uint64_t lo, uint64_t hi);
 void kmap_verdict(const struct ref_verdict *v);
