@@ -7,7 +7,7 @@
  *
  *	bench create		the cost of creating a linear map (bench_create.c)
  *	bench split		the cost of splitting and repainting it (bench_split.c)
- *	bench exec GEOMETRY	microseconds an execution (best of five rounds), steps, effective share
+ *	bench exec GEOMETRY [ROUNDS]	microseconds an execution (best of five rounds), steps, effective share, findings
  *	bench teardown, lazy	see bench_cost.c
  */
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static double one_round(const struct pt_impl *impl, uint64_t *diverged)
 	return (now_us() - t) / PROGRAMS;
 }
 
-static int bench_exec(const char *name, const struct pt_impl *impl)
+static int bench_exec(const char *name, unsigned rounds, const struct pt_impl *impl)
 {
 	unsigned geo = 0;
 	uint64_t ops = 0, effective = 0, diverged = 0;
@@ -63,10 +63,10 @@ static int bench_exec(const char *name, const struct pt_impl *impl)
 
 	while (geo < HW_NGEO && strcmp(prog_geo_name(geo), name) != 0)
 		geo++;
-	if (geo == HW_NGEO)
+	if (geo == HW_NGEO || !rounds)
 		return EXIT_USAGE;
 	make_programs(geo);
-	for (unsigned r = 0; r < ROUNDS; r++) {
+	for (unsigned r = 0; r < rounds; r++) {
 		double t = one_round(impl, &diverged);
 		best = t < best ? t : best;
 	}
@@ -76,7 +76,7 @@ static int bench_exec(const char *name, const struct pt_impl *impl)
 	}
 	printf("%.2f %.1f %.0f %.1f %llu\n", best, (double)ops / (double)exec_stats.runs,
 	       (double)exec_stats.steps / (double)exec_stats.runs, 100.0 * (double)effective / (double)ops,
-	       (unsigned long long)diverged / ROUNDS);
+	       (unsigned long long)diverged / rounds);
 	return 0;
 }
 
@@ -91,8 +91,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: %s\n", err);
 		return EXIT_USAGE;
 	}
-	if (argc == 3 && strcmp(argv[1], "exec") == 0)
-		return bench_exec(argv[2], impl);
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "exec") == 0)
+		return bench_exec(argv[2], argc == 4 ? (unsigned)atoi(argv[3]) : ROUNDS, impl);
 	if (argc == 2 && strcmp(argv[1], "create") == 0)
 		return bench_create();
 	if (argc == 2 && strcmp(argv[1], "split") == 0)
@@ -101,6 +101,6 @@ int main(int argc, char **argv)
 		return bench_teardown(impl);
 	if (argc == 2 && strcmp(argv[1], "lazy") == 0)
 		return bench_lazy();
-	fprintf(stderr, "usage: bench exec small|4k|16k|64k\n       bench create|split|teardown|lazy\n");
+	fprintf(stderr, "usage: bench exec small|4k|16k|64k [ROUNDS]\n       bench create|split|teardown|lazy\n");
 	return EXIT_USAGE;
 }

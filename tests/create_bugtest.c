@@ -3,20 +3,9 @@
  * Property: each planted bug of creation is found by a program of one or two calls, with a signature that its row in
  * bugs.def names, and the same program says nothing of the right code. Built with PTDIFF_BUGS.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+#include "bugtest.h"
 
-#include <cmocka.h>
-
-#include "../fuzz/exec.h"
-#include "../impl/bug.h"
-
-static const struct {
-	const char *bug, *text;
-} cases[] = {
+static const struct bug_case cases[] = {
 	{"table-linked-before-clear", "ptdiff 1\n"
 				      "cpus 2\n"
 				      "create_map cpu=0 page=0.0 nr=1\n"
@@ -90,48 +79,10 @@ static const struct {
 				    "create_map cpu=0 page=0.0 nr=1\n"
 				    "create_map cpu=0 page=1.0 nr=1 at=2\n"
 				    "  barrier#5: read agent=1 page=0.0 pick=2\n"},
+	{"table-remapped-per-run", "ptdiff 1\n"
+				   "create_map cpu=0 page=0.0 nr=2 unit=1\n"},
+	{"create-barrier-per-entry", "ptdiff 1\n"
+				     "create_map cpu=0 page=0.0 nr=1\n"},
 };
 
-static bool is_named(const struct pt_bug *b, const char *sig)
-{
-	const size_t n = strlen(sig);
-
-	if (!strcmp(b->signature, sig))
-		return true;
-	for (const char *p = b->also; p && (p = strstr(p, sig)); p += n)
-		if (p[n] == ' ' || !p[n])
-			return true;
-	return false;
-}
-
-static void test_each(void **s)
-{
-	static struct prog prog;
-	struct outcome out;
-	char err[256];
-
-	(void)s;
-	exec_init();
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct pt_impl *impl = impl_find(bug_impl(cases[i].bug), err, sizeof(err));
-
-		assert_non_null(impl);
-		assert_int_equal(
-			prog_parse(&prog, cases[i].bug, cases[i].text, strlen(cases[i].text), err, sizeof(err)), 0);
-		pt_bug_on = -1;
-		exec_run(&prog, impl, &out);
-		assert_string_equal(out.sig, "");
-		assert_int_equal(bug_select(cases[i].bug), 0);
-		exec_run(&prog, impl, &out);
-		if (!is_named(&pt_bugs[pt_bug_on], out.sig))
-			fail_msg("%s: '%s' is not in its row", cases[i].bug, out.sig);
-	}
-	pt_bug_on = -1;
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_each)};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+BUGTEST_MAIN

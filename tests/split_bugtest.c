@@ -1,22 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * Property: planted bugs of splits, permission changes, repainting and walks are found by programs of one to three ops, with
- * a signature that their rows in bugs.def name, and the same programs say nothing of the right code. Built with PTDIFF_BUGS.
+ * Property: each planted bug of splits, permission changes, repainting and walks is found by a program of one to three ops,
+ * with a signature that its row in bugs.def names, and the same program says nothing of the right code. Built with PTDIFF_BUGS.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+#include "bugtest.h"
 
-#include <cmocka.h>
-
-#include "../fuzz/exec.h"
-#include "../impl/bug.h"
-
-static const struct {
-	const char *bug, *text;
-} cases[] = {
+static const struct bug_case cases[] = {
 	{"split-gate-this-cpu", "ptdiff 1\n"
 				"cpus 2\n"
 				"bbml 2-noabort\n"
@@ -58,48 +47,102 @@ static const struct {
 			       "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=x\n"
 			       "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=nx\n"
 			       "  end: read agent=0 page=0.0 xlate=2 fetch\n"},
+	{"split-link-before-fill", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "repaint cpu=0\n"},
+	{"split-fill-unordered", "ptdiff 1\n"
+				 "bbml 2-noabort\n"
+				 "drain reversed\n"
+				 "xlate hashed\n"
+				 "split cpu=0 page=0.0 nr=1 spot=tables salt=1\n"},
+	{"split-wrong-side", "ptdiff 1\n"
+			     "bbml 2-noabort\n"
+			     "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"split-wrong-oa", "ptdiff 1\n"
+			   "bbml 2-noabort\n"
+			   "repaint cpu=0\n"},
+	{"split-wrong-permission", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"split-invalid-to-valid", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "set_memory cpu=0 page=0.0 nr=1 spot=block-invalid what=valid\n"},
+	{"split-failure-ignored", "ptdiff 1\n"
+				  "alloc_fails on\n"
+				  "bbml 2-noabort\n"
+				  "set_memory cpu=0 page=0.0 nr=1 spot=pud what=invalid salt=71\n"},
+	{"setmem-rox-ignores-error", "ptdiff 1\n"
+				     "alloc_fails on\n"
+				     "bbml 2-noabort\n"
+				     "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=rox salt=135\n"},
+	{"setmem-no-flush", "ptdiff 1\n"
+			    "xlate stale\n"
+			    "set_memory cpu=0 page=0.0 nr=1 spot=pud what=invalid\n"},
+	{"setmem-accepts-huge", "ptdiff 1\n"
+				"bbml 2-noabort\n"
+				"set_memory cpu=0 page=0.0 nr=1 spot=vmalloc-huge what=ro\n"},
+	{"setmem-forgets-alias", "ptdiff 1\n"
+				 "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=rox\n"},
+	{"split-sleeps-in-atomic", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "split cpu=0 page=0.0 nr=1 spot=pages atomic\n"},
+	{"walk-stale-action", "ptdiff 1\n"
+			      "cpus 2\n"
+			      "walk cpu=0 page=0.0 nr=1 spot=walk\n"
+			      "  atomic#1: park agent=0\n"
+			      "walk_free cpu=1\n"},
+	{"walk-block-as-table", "ptdiff 1\n"
+				"bbml 2-noabort\n"
+				"walk cpu=0 page=0.0 nr=1 spot=cont-block\n"},
+	{"walk-freed-table", "ptdiff 1\n"
+			     "cpus 2\n"
+			     "walk cpu=0 page=0.0 nr=1 spot=walk\n"
+			     "  atomic#1: park agent=0\n"
+			     "walk_free cpu=1\n"},
+	{"split-while-secondary-on-old-map", "ptdiff 1\n"
+					     "cpus 3\n"
+					     "bbml 2-noabort\n"
+					     "repaint cpu=0 lack=1 level=1 salt=10\n"},
+	{"release-before-split-complete", "ptdiff 1\n"
+					  "cpus 2\n"
+					  "bbml 2-noabort\n"
+					  "repaint cpu=0 lack=1 level=1\n"},
+	{"secondary-no-local-flush", "ptdiff 1\n"
+				     "cpus 2\n"
+				     "bbml 2-noabort\n"
+				     "repaint cpu=0 lack=1 level=1\n"},
+	{"repaint-error-no-release", "ptdiff 1\n"
+				     "cpus 2\n"
+				     "alloc_fails on\n"
+				     "bbml 2-noabort\n"
+				     "repaint cpu=0\n"},
+	{"repaint-sleeps-in-atomic", "ptdiff 1\n"
+				     "bbml 2-noabort\n"
+				     "repaint cpu=0\n"},
+	{"repaint-flag-not-in-idmap", "ptdiff 1\n"
+				      "cpus 2\n"
+				      "bbml 2-noabort\n"
+				      "repaint cpu=0\n"},
+	{"split-loses-cont", "ptdiff 1\n"
+			     "bbml 2-noabort\n"
+			     "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"kernel-alias-split", "ptdiff 1\n"
+			       "bbml 2-noabort\n"
+			       "repaint cpu=0\n"},
+	{"split-barrier-per-entry", "ptdiff 1\n"
+				    "bbml 2-noabort\n"
+				    "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"split-needless-flush", "ptdiff 1\n"
+				 "bbml 2-noabort\n"
+				 "split cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"split-at-edge", "ptdiff 1\n"
+			  "bbml 2-noabort\n"
+			  "set_memory cpu=0 page=1.2 nr=2 spot=block from=2 what=valid\n"},
+	{"setmem-flush-per-page", "ptdiff 1\n"
+				  "set_memory cpu=0 page=0.0 nr=1 spot=vmalloc what=ro\n"},
+	{"repaint-flush-per-page", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "repaint cpu=0\n"},
 };
 
-static bool is_named(const struct pt_bug *b, const char *sig)
-{
-	const size_t n = strlen(sig);
-
-	if (!strcmp(b->signature, sig))
-		return true;
-	for (const char *p = b->also; p && (p = strstr(p, sig)); p += n)
-		if (p[n] == ' ' || !p[n])
-			return true;
-	return false;
-}
-
-static void test_each(void **s)
-{
-	static struct prog prog;
-	struct outcome out;
-	char err[256];
-
-	(void)s;
-	exec_init();
-	if (impl_opt.init)
-		impl_opt.init(NULL);
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *text = cases[i].text;
-
-		assert_int_equal(prog_parse(&prog, cases[i].bug, text, strlen(text), err, sizeof(err)), 0);
-		pt_bug_on = -1;
-		exec_run(&prog, &impl_opt, &out);
-		assert_string_equal(out.sig, "");
-		assert_int_equal(bug_select(cases[i].bug), 0);
-		exec_run(&prog, &impl_opt, &out);
-		if (!is_named(&pt_bugs[pt_bug_on], out.sig))
-			fail_msg("%s: '%s' is not in its row", cases[i].bug, out.sig);
-	}
-	pt_bug_on = -1;
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_each)};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+BUGTEST_MAIN
