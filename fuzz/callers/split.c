@@ -42,6 +42,8 @@ static uint64_t offset_of(const struct rec *r, const struct split_place *s)
 static uint64_t length_of(const struct rec *r, const struct split_place *s, uint64_t off)
 {
 	const uint64_t left = s->n - off;
+	/* Not as far as address 0: no area lies there, and nobody's sums have to bear it. */
+	const uint64_t to_top = ((0 - s->va) >> ex.geo->page_shift) - off - 1;
 	uint64_t n = r->nr;
 
 	if ((r->a >> 6 & 3) == 1)
@@ -50,7 +52,9 @@ static uint64_t length_of(const struct rec *r, const struct split_place *s, uint
 		n <<= ex.geo->table_bits - 1u;
 	else if ((r->a >> 6 & 3) == 3)
 		n = left;
-	return n > left && s->linear ? left : n;
+	if (n > left && s->linear)
+		return left;
+	return n > to_top ? to_top : n;
 }
 
 static struct split_range range_of(const struct rec *r)
