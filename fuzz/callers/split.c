@@ -448,6 +448,12 @@ static bool everybody_idle(void)
 	return true;
 }
 
+static void wait_for_idle(void)
+{
+	while (!everybody_idle() && !ex.stop)
+		exec_spin();
+}
+
 /* Nobody but CPU 0 allocates meanwhile. */
 static int repaint_call(unsigned cpu)
 {
@@ -538,8 +544,7 @@ int run_repaint(const struct rec *r, struct rec *eff)
 		return 0;
 	lin.repainting = true;
 	lin.rec = ex.cur->op.rec;
-	while (!everybody_idle() && !ex.stop)
-		exec_spin();
+	wait_for_idle();
 	*eff = *r;
 	lin.left = ex.p->h.ncpu;
 	lin.flag = 1;
@@ -548,6 +553,7 @@ int run_repaint(const struct rec *r, struct rec *eff)
 	op_begin(&all);
 	lin.text_is_block = lin_leaf(lin.env.page_offset + lin.env.text.start, &desc) == 2;
 	lin.impl->repaint_prepare();
+	wait_for_idle(); /* what began meanwhile */
 	for (unsigned c = 0; c < ex.p->h.ncpu; c++)
 		if (c != ex.cur->cpu)
 			exec_start(c);
