@@ -494,9 +494,10 @@ static int kernel_agent_of(const struct rec *r)
 	return -1;
 }
 
+/* An op on a map that the program does not have is skipped, and its events are about user pages. */
 static bool uses_map(const struct rec *r)
 {
-	return ex.cur && op_descs[ex.cur->op.r->kind].args & (A_KMAP | A_SPLIT) && r->cpu != HW_SMMU &&
+	return ex.cur && op_descs[ex.cur->op.r->kind].args & ex.half & (A_KMAP | A_SPLIT) && r->cpu != HW_SMMU &&
 	       (r->kind == EV_read || r->kind == EV_write);
 }
 

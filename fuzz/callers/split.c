@@ -487,6 +487,8 @@ static void repaint_here(void)
 	}
 	hw_set_context(cpu, root, asid);
 	lin.left--;
+	while (lin.left && !ex.stop) /* multi_cpu_stop(): nobody leaves before all are done */
+		lin_wait("stop_machine");
 }
 
 static void repaint_judge(void)
@@ -550,8 +552,6 @@ int run_repaint(const struct rec *r, struct rec *eff)
 		if (c != ex.cur->cpu)
 			exec_start(c);
 	repaint_here();
-	while (lin.left && !ex.stop)
-		lin_wait("stop_machine");
 	lin.repainted = true;
 	repaint_judge();
 	op_end();
