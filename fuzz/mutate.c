@@ -902,6 +902,7 @@ static const struct mseq {
 	{A_SPLIT, 5, 2, {{OP_walk, M_PARK}, {OP_walk_free, M_OTHER}}},
 	{A_SPLIT, 2, 3, {{OP_walk_free, 0}, {OP_walk, M_PARK}, {OP_walk_free, M_OTHER}}},
 	{A_SPLIT, 2, 2, {{OP_walk_free, 0}, {OP_walk, 0}}},
+	{A_SPLIT, 3, 2, {{OP_walk_free, M_PARK}, {OP_walk, M_OTHER}}},
 };
 enum { NMSEQS = sizeof(mseqs) / sizeof(mseqs[0]) };
 
@@ -939,7 +940,7 @@ static unsigned fill_map_step(struct mut *m, struct rec *r, const struct mseq *s
 	r->cpu = (uint8_t)(how & M_OTHER && percent(m, 85) ? 1 : 0);
 	if (how & M_PARK) {
 		r[n] = (struct rec){.is_event = 1, .kind = EV_park, .anchor = HW_C_ANY};
-		r[n++].nr = (uint16_t)(1 + below(m, r->kind == OP_walk ? 12 : 40));
+		r[n++].nr = (uint16_t)(1 + below(m, r->kind == OP_walk || r->kind == OP_walk_free ? 12 : 40));
 	}
 	if (how & M_SEEN && m->p.h.ncpu > 1) {
 		r[n] = (struct rec){.is_event = 1, .cpu = 1 - r->cpu};
@@ -1343,10 +1344,10 @@ static void fill_program(struct mut *m, unsigned nops)
 }
 
 /* Missing barriers show on CPUs that walk early, where stores are slow to drain. */
-static void draw_group(struct mut *m)
+static void draw_group(struct mut *m, bool any)
 {
 	struct prog_hdr *h = &m->p.h;
-	const unsigned x = below(m, 100);
+	const unsigned x = below(m, any ? 100 : 84);
 
 	m->group = x < 62   ? GROUP_USER
 		   : x < 66 ? GROUP_IRQ
@@ -1372,7 +1373,8 @@ static void draw_group(struct mut *m)
 	h->ncpu = (uint8_t)(1 + (percent(m, 85) ? 1 + below(m, 2) : 0));
 }
 
-static void generate(struct mut *m, unsigned nops)
+/* `any`: on the kernel's map, too. */
+static void generate(struct mut *m, unsigned nops, bool any)
 {
 	memset(&m->p.h, 0, sizeof(m->p.h));
 	m->p.n = 0;
@@ -1381,7 +1383,7 @@ static void generate(struct mut *m, unsigned nops)
 	draw_personality(m);
 	draw_swarm(m);
 	m->p.h.salt = percent(m, 30) ? (uint32_t)next(m) : 0;
-	draw_group(m);
+	draw_group(m, any);
 	read_masks(m);
 	prog_normalize(&m->p);
 	fill_program(m, on_map(m) && nops > MAP_OPS ? MAP_OPS : nops);
@@ -1392,7 +1394,7 @@ void mut_generate(struct prog *p, unsigned nops, uint32_t seed)
 {
 	struct mut m = {.rng = seed, .max = PROG_MAX_RECS};
 
-	generate(&m, nops);
+	generate(&m, nops, true);
 	*p = m.p;
 }
 
@@ -1475,8 +1477,12 @@ size_t mut_mutate(uint8_t *data, size_t size, size_t max_size, uint32_t seed)
 	} else if (prog_count_ops(&m.p) > 2 * HARD_OPS && percent(&m, 50)) {
 		shorten(&m, HARD_OPS); /* an imported trace, or another fuzzer's liking */
 	}
-	if (max_size >= size && percent(&m, m.p.n < 2 ? 30 : 1)) /* what no seed is about comes in, too */
-		generate(&m, 2 + below(&m, SOFT_OPS / 2));
+	/* What no seed is about comes in, too. Engines like programs on the map, which have features and edges of their own:
+	 * others make up for it. */
+	if (max_size >= size && percent(&m, m.p.n < 2 ? 30 : 1))
+		generate(&m, 2 + below(&m, SOFT_OPS / 2), true);
+	else if (max_size >= size && on_map(&m) && percent(&m, 50))
+		generate(&m, 2 + below(&m, SOFT_OPS), false);
 	shorten(&m, on_map(&m) && percent(&m, 90) ? MAP_OPS : PROG_MAX_RECS);
 	if (on_map(&m) && percent(&m, 60)) /* and in large tables ten times that */
 		prog_set_geo(&m.p, HW_GEO_SMALL);
