@@ -337,6 +337,26 @@ build_map() { # FOLDER FLAGS LEVELS:VA_BITS PAGE_SHIFT [TABLE_BITS]
 	objcopy --keep-global-symbol="lx_map_$lv" "$sub/all.ro" "$1/map$lv.o"
 }
 
+# The tables that coverage and sanitizers keep refer to every function, also to those that nothing calls and that the plain link
+# leaves out (it proves so: -z defs). What those alone would call is nowhere; it is made to trap.
+absent() { # FOLDER
+	# shellcheck disable=SC2086
+	$CC -shared $CFLAGS $extra -Wl,--gc-sections -o "$1/trial.so" "$1"/*.o 2>"$1/link.log" || return 0
+	nm -D --undefined-only "$1/trial.so" | awk '$1 == "U" { print $2 }' |
+		grep -Ev '@|^__(sanitizer|sancov|asan|ubsan)' >"$1/absent.txt" || return 0
+	{
+		echo 'void lx_absent(void);'
+		echo 'void lx_absent(void)'
+		echo '{'
+		echo '	__builtin_trap();'
+		echo '}'
+		while read -r sym; do
+			printf '__asm__(".globl %s; .hidden %s; .set %s, lx_absent");\n' "$sym" "$sym" "$sym"
+		done <"$1/absent.txt"
+	} >"$1/absent.c"
+	compile "$1/absent.o" -fvisibility=hidden "$1/absent.c"
+}
+
 build_one() { # NAME PAGE_SHIFT HW_GEO LEVELS [FLAGS [TABLE_BITS]]
 	dir=$gen/$1
 	mkdir -p "$dir"
@@ -368,6 +388,8 @@ build_one() { # NAME PAGE_SHIFT HW_GEO LEVELS [FLAGS [TABLE_BITS]]
 	# shellcheck disable=SC2086
 	compile "$dir/entry.o" $warn -I"$top" -I"$here" -I"$gen/have" "-DLX_MAPS=$maps" "-DLX_GEO=$3" "-DLX_VERSION=\"$version\"" \
 		"-DLX_NAME=\"linux-$version-$1\"" "$here/entry.c"
+	rm -f "$dir/absent.o"
+	[ -n "$link" ] || absent "$dir"
 	# shellcheck disable=SC2086
 	$CC -shared $CFLAGS $extra $link -Wl,--gc-sections -Wl,-z,nodelete -o "$out/linux-$version-$1.so.tmp" \
 		"$dir"/*.o 2>"$dir/link.log" ||
