@@ -219,7 +219,24 @@ smoke_afl() {
 		awk '/^execs_done/ { exit !($3 >= 20000) }' $stats
 }
 
+# Objects with coverage are linked differently from those that replay uses: do they load and run at all?
+smoke_linux() { # IMPLEMENTATION
+	local d=build/tests/smoke-linux
+	rm -rf $d
+	mkdir -p $d/{corpus,spool} || return
+	PTDIFF_IMPL=$1 PTDIFF_LINUX_DIR=build/linux-cov PTDIFF_SPOOL=$d/spool PTDIFF_STATS=$d/stats \
+		build/fuzz-libfuzzer $d/corpus -runs=2000 -seed=1 -max_len=528 -len_control=0 -use_counters=0 \
+		-artifact_prefix=$d/ || return
+	awk '{ exit !($1 >= 2000 && $5 > 50) }' $d/stats
+}
+
 part_engines() {
+	local so
+	for so in build/linux-cov/*-small.so; do
+		[ -f "$so" ] || continue
+		so=$(basename "$so" -small.so)
+		check "libFuzzer: $so with coverage loads and runs" smoke_linux "$so"
+	done
 	check "libFuzzer: 20000 sanitized executions without a finding" smoke_libfuzzer
 	check "AFL++: 20000 executions without a finding, stability 100 %" smoke_afl
 }
