@@ -39,7 +39,19 @@ enum {
 	O_TABLES = 512
 };
 /* Options without a letter. */
-enum { K_OPS = 256, K_PAGES, K_EVENTS, K_CORE, K_HEADERS, K_RESUME, K_TIME, K_ALL_BUGS, K_LIST, K_FORMAT, K_TABLES };
+enum {
+	K_OPS = 256,
+	K_PAGES,
+	K_EVENTS,
+	K_CORE,
+	K_HEADERS,
+	K_RESUME,
+	K_TIME,
+	K_ALL_BUGS,
+	K_LIST,
+	K_FORMAT,
+	K_TABLES
+};
 
 static const struct cmd {
 	const char *name, *args;
@@ -50,7 +62,8 @@ static const struct cmd {
 } cmds[] = {
 	{"run", "FILE...", 1, UINT_MAX, O_IMPL | O_BUG | O_TRACE | O_TABLES | O_QUIET, cmd_run,
 	 "replay programs and judge them",
-	 "One verdict line a file. A divergence is drawn, with the first differing step marked >>>; one about tables with those around it as a tree "
+	 "One verdict line a file. A divergence is drawn, with the first differing step marked >>>; one about "
+	 "tables with those around it as a tree "
 	 "(docs/replay.md). The exit "
 	 "status is "
 	 "the worst of all files: 65 unreadable, 70 timeout, 77 divergence, 0 agrees."},

@@ -23,9 +23,11 @@ static const char *const words_in[] = {"task", "hardirq", "softirq", "bhoff", NU
 static const char *const words_perm[] = {"ro", "rw", "x", "nx", NULL};
 static const char *const words_verb[] = {"enter", "leave", "flush", "pause", "resume", NULL};
 static const char *const words_to[] = {"parent", "child", "lazy", NULL};
-static const char *const words_spot[] = {"tables", "pud", "cont-block", "block", "block-ro", "block-invalid", "cont", "cont-ro", "pages",
-					 "pages-invalid", "hole", "text", "vmalloc", "vmalloc-huge", "walk", NULL};
-static const char *const words_setmem[] = {"ro", "rw", "x", "nx", "rox", "valid", "invalid", "dinvalid", "ddefault", NULL};
+static const char *const words_spot[] = {
+	"tables", "pud",	   "cont-block", "block", "block-ro", "block-invalid", "cont", "cont-ro",
+	"pages",  "pages-invalid", "hole",	 "text",  "vmalloc",  "vmalloc-huge",  "walk", NULL};
+static const char *const words_setmem[] = {"ro",    "rw",      "x",	   "nx",       "rox",
+					   "valid", "invalid", "dinvalid", "ddefault", NULL};
 static const char *const words_handover[] = {"plain", "same", "release", "dep", NULL};
 
 /* A field of F(), B() or W() in ops.def. */

@@ -115,8 +115,12 @@ static void barrier_text(char *buf, size_t cap, const struct hw_trace *t)
 static void access_text(char *buf, size_t cap, const struct hw_access *a)
 {
 	unsigned page = (unsigned)((a->va - ex.va) >> ex.geo->page_shift) & (PROG_BLOCKS * ex.cont - 1);
-	int n = snprintf(buf, cap, "%s %s%u.%u by %s: ", a->write ? "write" : a->fetch ? "fetch" : "read", a->priv ? "kernel " : "",
-			 page / ex.cont, page % ex.cont, a->agent == HW_SMMU ? "the SMMU" : "CPU");
+	int n = snprintf(buf, cap, "%s %s%u.%u by %s: ",
+			 a->write   ? "write"
+			 : a->fetch ? "fetch"
+				    : "read",
+			 a->priv ? "kernel " : "", page / ex.cont, page % ex.cont,
+			 a->agent == HW_SMMU ? "the SMMU" : "CPU");
 
 	if (n < 0 || (size_t)n >= cap)
 		return;
