@@ -101,7 +101,8 @@ static uint64_t *__set_fixmap(enum pt_fixmap slot, uint64_t phys)
 	uint64_t *entry = mmu.env.fixmap_ptep + slot;
 
 	hw_store(entry, phys | entry_make_kernel(PT_WRITE), HW_RELAXED, __func__, __LINE__);
-	mmu_publish(__func__);
+	if (!BUG(fixmap_set_unpublished))
+		mmu_publish(__func__);
 	return hw_alias_ptr(slot);
 }
 
@@ -114,7 +115,8 @@ static void clear_fixmap(enum pt_fixmap slot)
 		return;
 	}
 	hw_store(mmu.env.fixmap_ptep + slot, 0, HW_RELAXED, __func__, __LINE__);
-	flush_tlb_kernel_range(va, va + PAGE_SIZE);
+	if (!BUG(fixmap_clear_no_flush))
+		flush_tlb_kernel_range(va, va + PAGE_SIZE);
 }
 
 /* The top table is written through a slot of its own [set_swapper_pgd()]. */
@@ -285,27 +287,32 @@ static bool run_is_safe(const uint64_t *p, unsigned n, const char *fn)
 
 static int init_pte(uint64_t *ptep, uint64_t addr, uint64_t end, uint64_t phys, uint64_t prot)
 {
-	if (pte_cont(prot) && !BUG(cont_beside_noncont) &&
-	    !run_is_safe(ptep, (unsigned)((end - addr) >> PAGE_SHIFT), __func__))
+	const bool safe = !pte_cont(prot) || BUG(cont_beside_noncont) ||
+			  run_is_safe(ptep, (unsigned)((end - addr) >> PAGE_SHIFT), __func__);
+	const bool late = !safe && BUG(refusal_too_late);
+
+	if (!safe && !late)
 		return -PT_EINVAL;
 	for (; addr != end; ptep++, addr += PAGE_SIZE, phys += PAGE_SIZE) {
 		const uint64_t old = entry_load(ptep, __func__);
 
+		if (BUG(create_page_too_few) && !pte_cont(prot) && addr + PAGE_SIZE == end)
+			continue;
 		if (BUG(cont_beside_noncont) && pte_valid(old) && (old | PTE_CONT) == (phys | prot))
 			continue;
-		if (!pgattr_change_is_safe(old, phys | prot))
+		if (!pgattr_change_is_safe(old, phys | prot) && !late)
 			return -PT_EINVAL;
 		hw_store(ptep, phys | prot, HW_RELAXED, __func__, __LINE__);
 		if (BUG(create_barrier_per_entry))
 			mmu_publish(__func__);
 	}
-	return 0;
+	return late ? -PT_EINVAL : 0;
 }
 
 /* May the run up to `next` be contiguous? It is whole, and both addresses are aligned to it. */
 static uint64_t run_prot(const struct create *c, uint64_t addr, uint64_t next, uint64_t phys, uint64_t size)
 {
-	if (c->flags & PT_NO_CONT_MAPPINGS)
+	if (BUG(create_never_cont) || (c->flags & PT_NO_CONT_MAPPINGS && !BUG(create_nocont_ignored)))
 		return 0;
 	if (BUG(cont_across_hole))
 		return (addr | phys) & (size - 1) ? 0 : PTE_CONT;
@@ -328,6 +335,8 @@ static int alloc_init_cont_pte(uint64_t *pmdp, uint64_t addr, uint64_t end, uint
 		if (next != end)
 			remap_for_run(FIX_PTE, pmdp, c);
 	}
+	if (BUG(create_page_too_many) && !err && end & (size_of(FIX_PMD) - 1))
+		err = init_pte(ptep, end, end + PAGE_SIZE, phys, c->prot);
 	if (!BUG(fixmap_use_after_clear))
 		table_unmap(FIX_PTE, c);
 	return err;
@@ -347,6 +356,10 @@ static int set_huge(enum pt_fixmap k, uint64_t *p, uint64_t phys, uint64_t prot,
 
 static bool want_block(enum pt_fixmap k, uint64_t addr, uint64_t next, uint64_t phys, const struct create *c)
 {
+	if (BUG(create_never_block))
+		return false;
+	if (BUG(create_noblock_ignored) && k == FIX_PMD)
+		return aligned(addr, next, phys, size_of(k));
 	if (k == FIX_PUD && (PAGE_SHIFT != 12 || mmu.env.levels < 3))
 		return false;
 	return !(c->flags & PT_NO_BLOCK_MAPPINGS) && aligned(addr, next, phys, size_of(k));
@@ -458,6 +471,8 @@ static struct create request(uint64_t val, unsigned alloc, unsigned flags)
 	if (flags & PT_NO_EXEC_MAPPINGS)
 		val &= ~PT_EXEC;
 	c.prot = entry_make_kernel(val);
+	if (BUG(create_wrong_type) && alloc == PT_ALLOC_LATE)
+		c.prot |= 1ull << 2; /* AttrIndx */
 	if (BUG(lpa2_shareability_in_entry))
 		c.prot |= PTE_SHARED;
 	return c;

@@ -40,7 +40,7 @@ static int walk_ptes(struct pt_walk *w, uint64_t *table, uint64_t addr, uint64_t
 				err = call_hole(w, addr, next, 3) * !BUG(walk_hole_error_lost);
 			else if (w->ops->entry[3])
 				err = w->ops->entry[3](p, addr, next, w);
-		} while (!err && w->action == PT_ACTION_AGAIN);
+		} while (!err && w->action == PT_ACTION_AGAIN && !BUG(walk_again_ignored));
 	}
 	w->action = PT_ACTION_SUBTREE;
 	return err;
@@ -112,6 +112,8 @@ static int walk_entry(struct pt_walk *w, uint64_t *p, unsigned level, uint64_t a
 	w->action = PT_ACTION_SUBTREE;
 	if (w->ops->entry[level]) {
 		err = w->ops->entry[level](p, addr, next, w);
+		if (BUG(walk_post_after_skip) && !err && w->action == PT_ACTION_CONTINUE && w->ops->post[level])
+			return w->ops->post[level](p, addr, next, w);
 		if (err || w->action != PT_ACTION_SUBTREE)
 			return err;
 		v = hw_load(p, HW_RELAXED, __func__, __LINE__); /* it may have been split, */
@@ -138,7 +140,7 @@ static int walk_table(struct pt_walk *w, uint64_t *table, unsigned level, uint64
 	int err = 0;
 
 	for (uint64_t *p = entry_of(table, addr, level), next; addr < end && !err; addr = next, p++) {
-		next = next_edge(addr, end, level);
+		next = next_edge(addr, BUG(walk_past_end) ? ~0ull : end, level);
 		do
 			err = walk_entry(w, p, level, addr, next);
 		while (!err && w->action == PT_ACTION_AGAIN &&

@@ -234,7 +234,7 @@ static int split_to_ptes_pte_entry(uint64_t *p, uint64_t addr, uint64_t next, st
 	const uint64_t pte = hw_load(p, HW_RELAXED, __func__, __LINE__);
 
 	(void)addr, (void)next, (void)walk;
-	if (pte_present(pte) && (pte & PTE_CONT))
+	if (pte_present(pte) && (pte & PTE_CONT) && !BUG(split_range_keeps_runs))
 		split_run(p, 3);
 	return 0;
 }

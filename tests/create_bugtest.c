@@ -71,6 +71,29 @@ static const struct bug_case cases[] = {
 	{"create-failure-frees-linked", "ptdiff 1\n"
 					"alloc_fails on\n"
 					"create_map cpu=0 page=0.0 nr=1 unit=4 noblock\n"},
+	{"fixmap-set-unpublished", "ptdiff 1\n"
+				   "drain lazy\n"
+				   "xlate stale\n"
+				   "create_map cpu=0 page=0.0 nr=1\n"},
+	{"fixmap-clear-no-flush", "ptdiff 1\n"
+				  "create_map cpu=0 page=0.0 nr=1 unit=3 noblock\n"},
+	{"refusal-too-late", "ptdiff 1\n"
+			     "create_map cpu=0 page=0.0 nr=4 ro\n"
+			     "create_map cpu=0 page=0.0 nr=1 unit=1\n"},
+	{"create-never-cont", "ptdiff 1\n"
+			      "create_map cpu=0 page=0.0 nr=4\n"},
+	{"create-nocont-ignored", "ptdiff 1\n"
+				  "create_map cpu=0 page=0.0 nr=4 nocont\n"},
+	{"create-never-block", "ptdiff 1\n"
+			       "create_map cpu=0 page=0.0 nr=1 unit=2\n"},
+	{"create-noblock-ignored", "ptdiff 1\n"
+				   "create_map cpu=0 page=0.0 nr=1 unit=2 noblock\n"},
+	{"create-page-too-few", "ptdiff 1\n"
+				"create_map cpu=0 page=0.0 nr=1\n"},
+	{"create-page-too-many", "ptdiff 1\n"
+				 "create_map cpu=0 page=0.0 nr=1\n"},
+	{"create-wrong-type", "ptdiff 1\n"
+			      "create_map cpu=0 page=0.0 nr=1\n"},
 	{"redundant-clear", "ptdiff 1\n"
 			    "create_map cpu=0 page=0.0 nr=1\n"},
 	{"table-clear-not-ordered", "ptdiff 1\n"

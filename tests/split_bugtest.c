@@ -86,6 +86,15 @@ static const struct bug_case cases[] = {
 	{"split-sleeps-in-atomic", "ptdiff 1\n"
 				   "bbml 2-noabort\n"
 				   "split cpu=0 page=0.0 nr=1 spot=pages atomic\n"},
+	{"split-range-keeps-runs", "ptdiff 1\n"
+				   "bbml 2-noabort\n"
+				   "repaint cpu=0\n"},
+	{"walk-again-ignored", "ptdiff 1\n"
+			       "walk cpu=0 page=0.0 nr=1 spot=tables again=3\n"},
+	{"walk-past-end", "ptdiff 1\n"
+			  "walk cpu=0 page=0.0 nr=1 spot=tables\n"},
+	{"walk-post-after-skip", "ptdiff 1\n"
+				 "walk cpu=0 page=0.0 nr=1 spot=tables skip=1\n"},
 	{"walk-stale-action", "ptdiff 1\n"
 			      "cpus 2\n"
 			      "walk cpu=0 page=0.0 nr=1 spot=walk\n"

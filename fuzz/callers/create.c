@@ -210,6 +210,10 @@ static bool create(struct call *c)
 	ref_km_create_end(&kmap.ref, &c->q, err ? done : c->q.nr);
 	log_call(c, err, done);
 	ex_observe((uint64_t)(unsigned)err << 32 ^ done);
+	if (!err && done != c->q.nr) /* says what is there instead */
+		kmap_audit(c->q.id, false);
+	if (ex.stop)
+		return false;
 	v = ref_km_create_judge(&c->fate, &c->q, err != 0, err == -PT_ENOMEM, done);
 	kmap_verdict(&v);
 	check_slots(c->q.id);
