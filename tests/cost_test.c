@@ -174,6 +174,7 @@ static void test_splits(void **s)
 	unsigned b[CM_N];
 
 	(void)s;
+	ex.geo = &hw_geos[HW_GEO_4K];
 	assert_true(cost_map_budget(OP_split, &f, b));
 	assert_int_equal(b[CM_TABLES], 2);
 	assert_int_equal(b[CM_STORES], 1058 + 1); /* and the mutex */
