@@ -2,12 +2,14 @@
 /*
  * Legal differences: the only places where an observation that differs from the newest state is accepted.
  *
- * Property: one row for each enum ref_legal, with reason and citation, and those of kernel mappings (ref/kernel.c); each
+ * Property: one row for each enum ref_legal, with reason and citation, those of kernel mappings (ref/kernel.c) and of kernel maps
+ * (ref/kmap.c); each
  * use is counted by the specification, and nothing is excused anywhere else.
  */
 #include "exec_internal.h"
+#include "ref/kmap.h"
 
-struct legal legals[REF_NLEGAL + REF_K_NLEGAL] = {
+struct legal legals[REF_NLEGAL + REF_K_NLEGAL + REF_KM_NLEGAL] = {
 	[REF_L_BEFORE_FLUSH] = {"before-flush", "an old translation is used before the flush that was promised",
 				"DDI 0487 D8.14: a TLB entry lives until a TLBI that covers it completes", 0},
 	[REF_L_UNRECORDED] = {"unrecorded-hit", "a cached entry serves an access and leaves no trace in the table",
@@ -32,7 +34,7 @@ struct legal legals[REF_NLEGAL + REF_K_NLEGAL] = {
 	[REF_L_RING] = {"history-overflow", "a page had more unflushed versions than are remembered",
 			"ref.h REF_RING: widens what is accepted, never invents a finding", 0},
 };
-const unsigned nlegals = REF_NLEGAL + REF_K_NLEGAL;
+const unsigned nlegals = REF_NLEGAL + REF_K_NLEGAL + REF_KM_NLEGAL;
 
 void legal_update(void)
 {
@@ -41,4 +43,7 @@ void legal_update(void)
 	for (unsigned i = 0; i < REF_K_NLEGAL; i++)
 		legals[REF_NLEGAL + i] = (struct legal){ref_k_legals[i].name, ref_k_legals[i].why,
 							ref_k_legals[i].cite, ex.kernel.ref.legal[i]};
+	for (unsigned i = 0; i < REF_KM_NLEGAL; i++)
+		legals[REF_NLEGAL + REF_K_NLEGAL + i] = (struct legal){ref_km_legals[i].name, ref_km_legals[i].why,
+								       ref_km_legals[i].cite, ref_km_hits[i]};
 }

@@ -107,6 +107,31 @@ enum ref_km_change_id {
 extern const struct ref_km_change ref_km_changes[REF_KM_NCHANGE];
 bool ref_km_change_legal(enum ref_km_change_id c, unsigned bbml);
 
+/* --- judgement */
+enum ref_km_fault { REF_KM_F_OK, REF_KM_F_TRANSLATION, REF_KM_F_OTHER };
+struct ref_km_access {
+	uint8_t cpu, fault; /* enum ref_km_fault */
+	uint64_t page, pfn; /* pfn: F_OK */
+	bool write;
+	bool fetch; /* of an instruction, instead of a load */
+	bool fresh; /* walked anew: the retry after a fault */
+};
+enum ref_km_result { REF_KM_EXPLAINED, REF_KM_RETRY, REF_KM_FINDING };
+
+/* Legal differences of kernel maps: the only observations accepted that are not the newest state. */
+enum ref_km_legal {
+	REF_KM_L_IGNORED_FAULT, /* one translation fault on a CPU without context synchronisation since publication */
+	REF_KM_L_OLD,  /* a state that an operation is replacing, or has replaced without the flush so far */
+	REF_KM_L_FULL, /* more ranges than are remembered */
+	REF_KM_NLEGAL
+};
+struct ref_km_legal_row {
+	const char *name, *why, *cite;
+};
+extern const struct ref_km_legal_row ref_km_legals[REF_KM_NLEGAL];
+extern uint64_t ref_km_hits[REF_KM_NLEGAL]; /* statistics, of all executions: no outcome depends on them */
+enum ref_km_result ref_km_legally(enum ref_km_legal l); /* counts; EXPLAINED, or RETRY for a fault */
+
 struct ref_kmap {
 	struct ref_km_geo geo;
 	uint32_t now;
@@ -165,16 +190,6 @@ void ref_km_flush(struct ref_kmap *k, uint64_t lo, uint64_t hi);
 /* Exception entry or return, ISB. */
 void ref_km_sync(struct ref_kmap *k, unsigned cpu);
 
-/* --- judgement */
-enum ref_km_fault { REF_KM_F_OK, REF_KM_F_TRANSLATION, REF_KM_F_OTHER };
-struct ref_km_access {
-	uint8_t cpu, fault; /* enum ref_km_fault */
-	uint64_t page, pfn; /* pfn: F_OK */
-	bool write;
-	bool fetch; /* of an instruction, instead of a load */
-	bool fresh; /* walked anew: the retry after a fault */
-};
-enum ref_km_result { REF_KM_EXPLAINED, REF_KM_RETRY, REF_KM_FINDING };
 enum ref_km_result ref_km_access(struct ref_kmap *k, const struct ref_km_access *a, struct ref_verdict *v);
 
 /* A leaf found in the tables: 1 << leaf pages from `page`. */

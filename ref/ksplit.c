@@ -181,11 +181,13 @@ static enum ref_km_result finding(const char **what, const char *which)
 static enum ref_km_result judge_missing(const struct ref_kmap *k, const struct ref_km_range *r,
 					const struct ref_ks_access *a, const char **what)
 {
-	if (!r || (r->may & 0x0f))
+	if (!r || (r->now & 0x0f))
 		return REF_KM_EXPLAINED;
+	if (r->may & 0x0f)
+		return ref_km_legally(REF_KM_L_OLD);
 	if (a->fresh || (r->pub_cpus >> a->cpu & 1) || k->sync[a->cpu % REF_KM_CPUS] > r->pub)
 		return finding(what, "spurious-kernel-fault");
-	return REF_KM_RETRY;
+	return ref_km_legally(REF_KM_L_IGNORED_FAULT);
 }
 
 enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access *a, const char **what)
@@ -193,16 +195,21 @@ enum ref_km_result ref_ks_access(struct ref_kmap *k, const struct ref_ks_access 
 	const struct ref_km_range *r = ref_km_find_again(k, a->page);
 
 	if (k->full)
-		return REF_KM_EXPLAINED;
+		return ref_km_legally(REF_KM_L_FULL);
 	if (a->fault == REF_KM_F_TRANSLATION)
 		return judge_missing(k, r, a, what);
-	if (a->fault != REF_KM_F_OK)
-		return r && some_denies(r->may, needed(a)) ? REF_KM_EXPLAINED : finding(what, "permission-lost");
+	if (a->fault != REF_KM_F_OK) {
+		if (!r || !some_denies(r->may, needed(a)))
+			return finding(what, "permission-lost");
+		return some_denies(r->now, needed(a)) ? REF_KM_EXPLAINED : ref_km_legally(REF_KM_L_OLD);
+	}
 	if (!r || !some_has(r->may, REF_KS_V))
 		return finding(what, r ? "stale-after-flush" : "not-mapped-but-translated");
 	if (a->pfn != r->pfn + (a->page - r->lo))
 		return finding(what, "wrong-pfn");
-	return some_has(r->may, needed(a)) ? REF_KM_EXPLAINED : finding(what, "permission-gained");
+	if (!some_has(r->may, needed(a)))
+		return finding(what, "permission-gained");
+	return some_has(r->now, needed(a)) ? REF_KM_EXPLAINED : ref_km_legally(REF_KM_L_OLD);
 }
 
 const char *ref_ks_check(const struct ref_kmap *k, uint64_t page, uint64_t nr, uint64_t pfn, uint8_t state)
